@@ -285,7 +285,7 @@ function queryOf(request: KubeRequest): string {
   for (const [name, value] of Object.entries(request.query ?? {})) {
     if (value !== undefined) params.set(name, String(value));
   }
-  return params.size > 0 ? `?${params}` : '';
+  return params.size > 0 ? `?${params.toString()}` : '';
 }
 
 function parseJson<T>(request: KubeRequest, text: string): T {
