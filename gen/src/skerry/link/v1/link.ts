@@ -31,8 +31,10 @@ export enum Lane {
   LANE_DEVICE_STATE = 4,
   /** LANE_DEVICE_LOG - Device readings up. Owned by devicecontroller. */
   LANE_DEVICE_LOG = 5,
-  /** LANE_CALL - Requests with a deadline, either way; never stored. */
-  LANE_CALL = 6,
+  /** LANE_KUBE_CALL - Requests with a deadline, either way between the edge and edgecontroller; never stored. */
+  LANE_KUBE_CALL = 6,
+  /** LANE_DEVICE_CALL - The same between the edge and devicecontroller. */
+  LANE_DEVICE_CALL = 7,
   UNRECOGNIZED = -1,
 }
 
@@ -57,8 +59,11 @@ export function laneFromJSON(object: any): Lane {
     case "LANE_DEVICE_LOG":
       return Lane.LANE_DEVICE_LOG;
     case 6:
-    case "LANE_CALL":
-      return Lane.LANE_CALL;
+    case "LANE_KUBE_CALL":
+      return Lane.LANE_KUBE_CALL;
+    case 7:
+    case "LANE_DEVICE_CALL":
+      return Lane.LANE_DEVICE_CALL;
     case -1:
     case "UNRECOGNIZED":
     default:
@@ -80,15 +85,17 @@ export function laneToJSON(object: Lane): string {
       return "LANE_DEVICE_STATE";
     case Lane.LANE_DEVICE_LOG:
       return "LANE_DEVICE_LOG";
-    case Lane.LANE_CALL:
-      return "LANE_CALL";
+    case Lane.LANE_KUBE_CALL:
+      return "LANE_KUBE_CALL";
+    case Lane.LANE_DEVICE_CALL:
+      return "LANE_DEVICE_CALL";
     case Lane.UNRECOGNIZED:
     default:
       return "UNRECOGNIZED";
   }
 }
 
-/** A controller kind owns lanes; LANE_CALL carries the kind in CallRequest.target. */
+/** A controller kind owns its lanes: every lane but LANE_CONTROL belongs to exactly one, so the hub routes by the lane alone. */
 export enum Controller {
   CONTROLLER_UNSPECIFIED = 0,
   CONTROLLER_KUBE = 1,
@@ -229,7 +236,10 @@ export interface Welcome {
   maxPayloadBytes: number;
 }
 
-/** Last frame before the sender closes the stream. */
+/**
+ * Last frame before the sender closes the stream. From a controller with Frame.node set it ends only that node's
+ * connection: the hub passes it on to the edge.
+ */
 export interface Goodbye {
   reason: Goodbye_Reason;
   message: string;
@@ -317,7 +327,9 @@ export interface Heartbeat {
 
 /**
  * To an edge: a controller of this kind is there now (lane session begins). To a controller: this node is there now.
- * Both ends then start the lane session anew: credit, outstanding and comparison from zero.
+ * Both ends then start the lane session anew: credit, outstanding and comparison from zero. Whoever sends or takes an
+ * Attached or Detached first drops what it still has queued for that node's lanes, so a frame that acknowledges it belongs
+ * to the new lane session and one that does not is dropped by the sender of the Attached.
  */
 export interface Attached {
   controller: Controller;
@@ -327,14 +339,15 @@ export interface Attached {
   edge: EdgeHello | undefined;
 }
 
-/** The counterpart of Attached. Frames of the ended lane session that come later are dropped. */
+/** The counterpart of Attached: the lane session is over. */
 export interface Detached {
   controller: Controller;
 }
 
 /**
- * The receiver of a lane lets its sender have this many more bytes under way. A body costs its payload and key plus 64;
- * the sender may start a body while its credit is above zero, so one large body never waits for ever.
+ * The receiver of a lane lets its sender have this many more bytes under way; at least 4 KiB at a time. Every frame of a
+ * lane but Credit costs 64 plus the lengths, in UTF-16 units, of its keys, versions and other texts plus the bytes of its
+ * payloads (a Chunk: of its data). The sender may start a body while its credit is above zero, so one large body never waits for ever.
  */
 export interface Credit {
   bytes: number;
@@ -494,13 +507,11 @@ export interface DoneThrough {
 
 /** Call: request and response with a deadline; streams where the method says so. Never stored, fails fast when offline. */
 export interface CallRequest {
-  /** Chosen by the caller, unique per lane session and direction; the callee's side answers with the same. */
+  /** Chosen by the caller, unique per lane session and direction; the callee answers with the same. */
   id: bigint;
   method: string;
   payload: Buffer;
   timeoutMs: number;
-  /** Who is called: set by an edge; CONTROLLER_UNSPECIFIED calls the edge. */
-  target: Controller;
   /** More CallData of the caller follow. */
   streaming: boolean;
 }
@@ -512,7 +523,6 @@ export interface CallData {
   fromCaller: boolean;
   /** The caller sends no more (half close). */
   end: boolean;
-  target: Controller;
 }
 
 /** Ends a call; the last payload rides along. Sent by the callee. */
@@ -522,12 +532,11 @@ export interface CallEnd {
   /** A gRPC status code; 0 is success. */
   code: number;
   message: string;
-  target: Controller;
 }
 
+/** Sent by the caller: it waits no longer. */
 export interface CallCancel {
   id: bigint;
-  target: Controller;
 }
 
 function createBaseFrame(): Frame {
@@ -3743,7 +3752,7 @@ export const DoneThrough: MessageFns<DoneThrough> = {
 };
 
 function createBaseCallRequest(): CallRequest {
-  return { id: 0n, method: "", payload: Buffer.alloc(0), timeoutMs: 0, target: 0, streaming: false };
+  return { id: 0n, method: "", payload: Buffer.alloc(0), timeoutMs: 0, streaming: false };
 }
 
 export const CallRequest: MessageFns<CallRequest> = {
@@ -3763,11 +3772,8 @@ export const CallRequest: MessageFns<CallRequest> = {
     if (message.timeoutMs !== 0) {
       writer.uint32(32).uint32(message.timeoutMs);
     }
-    if (message.target !== 0) {
-      writer.uint32(40).int32(message.target);
-    }
     if (message.streaming !== false) {
-      writer.uint32(48).bool(message.streaming);
+      writer.uint32(40).bool(message.streaming);
     }
     return writer;
   },
@@ -3822,14 +3828,6 @@ export const CallRequest: MessageFns<CallRequest> = {
               break;
             }
 
-            message.target = reader.int32() as any;
-            continue;
-          }
-          case 6: {
-            if (tag !== 48) {
-              break;
-            }
-
             message.streaming = reader.bool();
             continue;
           }
@@ -3855,7 +3853,6 @@ export const CallRequest: MessageFns<CallRequest> = {
         : isSet(object.timeout_ms)
         ? globalThis.Number(object.timeout_ms)
         : 0,
-      target: isSet(object.target) ? controllerFromJSON(object.target) : 0,
       streaming: isSet(object.streaming) ? globalThis.Boolean(object.streaming) : false,
     };
   },
@@ -3874,9 +3871,6 @@ export const CallRequest: MessageFns<CallRequest> = {
     if (message.timeoutMs !== 0) {
       obj.timeoutMs = Math.round(message.timeoutMs);
     }
-    if (message.target !== 0) {
-      obj.target = controllerToJSON(message.target);
-    }
     if (message.streaming !== false) {
       obj.streaming = message.streaming;
     }
@@ -3892,14 +3886,13 @@ export const CallRequest: MessageFns<CallRequest> = {
     message.method = object.method ?? "";
     message.payload = object.payload ?? Buffer.alloc(0);
     message.timeoutMs = object.timeoutMs ?? 0;
-    message.target = object.target ?? 0;
     message.streaming = object.streaming ?? false;
     return message;
   },
 };
 
 function createBaseCallData(): CallData {
-  return { id: 0n, payload: Buffer.alloc(0), fromCaller: false, end: false, target: 0 };
+  return { id: 0n, payload: Buffer.alloc(0), fromCaller: false, end: false };
 }
 
 export const CallData: MessageFns<CallData> = {
@@ -3918,9 +3911,6 @@ export const CallData: MessageFns<CallData> = {
     }
     if (message.end !== false) {
       writer.uint32(32).bool(message.end);
-    }
-    if (message.target !== 0) {
-      writer.uint32(40).int32(message.target);
     }
     return writer;
   },
@@ -3970,14 +3960,6 @@ export const CallData: MessageFns<CallData> = {
             message.end = reader.bool();
             continue;
           }
-          case 5: {
-            if (tag !== 40) {
-              break;
-            }
-
-            message.target = reader.int32() as any;
-            continue;
-          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -4000,7 +3982,6 @@ export const CallData: MessageFns<CallData> = {
         ? globalThis.Boolean(object.from_caller)
         : false,
       end: isSet(object.end) ? globalThis.Boolean(object.end) : false,
-      target: isSet(object.target) ? controllerFromJSON(object.target) : 0,
     };
   },
 
@@ -4018,9 +3999,6 @@ export const CallData: MessageFns<CallData> = {
     if (message.end !== false) {
       obj.end = message.end;
     }
-    if (message.target !== 0) {
-      obj.target = controllerToJSON(message.target);
-    }
     return obj;
   },
 
@@ -4033,13 +4011,12 @@ export const CallData: MessageFns<CallData> = {
     message.payload = object.payload ?? Buffer.alloc(0);
     message.fromCaller = object.fromCaller ?? false;
     message.end = object.end ?? false;
-    message.target = object.target ?? 0;
     return message;
   },
 };
 
 function createBaseCallEnd(): CallEnd {
-  return { id: 0n, payload: Buffer.alloc(0), code: 0, message: "", target: 0 };
+  return { id: 0n, payload: Buffer.alloc(0), code: 0, message: "" };
 }
 
 export const CallEnd: MessageFns<CallEnd> = {
@@ -4058,9 +4035,6 @@ export const CallEnd: MessageFns<CallEnd> = {
     }
     if (message.message !== "") {
       writer.uint32(34).string(message.message);
-    }
-    if (message.target !== 0) {
-      writer.uint32(40).int32(message.target);
     }
     return writer;
   },
@@ -4110,14 +4084,6 @@ export const CallEnd: MessageFns<CallEnd> = {
             message.message = reader.string();
             continue;
           }
-          case 5: {
-            if (tag !== 40) {
-              break;
-            }
-
-            message.target = reader.int32() as any;
-            continue;
-          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -4136,7 +4102,6 @@ export const CallEnd: MessageFns<CallEnd> = {
       payload: isSet(object.payload) ? Buffer.from(bytesFromBase64(object.payload)) : Buffer.alloc(0),
       code: isSet(object.code) ? globalThis.Number(object.code) : 0,
       message: isSet(object.message) ? globalThis.String(object.message) : "",
-      target: isSet(object.target) ? controllerFromJSON(object.target) : 0,
     };
   },
 
@@ -4154,9 +4119,6 @@ export const CallEnd: MessageFns<CallEnd> = {
     if (message.message !== "") {
       obj.message = message.message;
     }
-    if (message.target !== 0) {
-      obj.target = controllerToJSON(message.target);
-    }
     return obj;
   },
 
@@ -4169,13 +4131,12 @@ export const CallEnd: MessageFns<CallEnd> = {
     message.payload = object.payload ?? Buffer.alloc(0);
     message.code = object.code ?? 0;
     message.message = object.message ?? "";
-    message.target = object.target ?? 0;
     return message;
   },
 };
 
 function createBaseCallCancel(): CallCancel {
-  return { id: 0n, target: 0 };
+  return { id: 0n };
 }
 
 export const CallCancel: MessageFns<CallCancel> = {
@@ -4185,9 +4146,6 @@ export const CallCancel: MessageFns<CallCancel> = {
         throw new globalThis.Error("value provided for field message.id of type uint64 too large");
       }
       writer.uint32(8).uint64(message.id);
-    }
-    if (message.target !== 0) {
-      writer.uint32(16).int32(message.target);
     }
     return writer;
   },
@@ -4213,14 +4171,6 @@ export const CallCancel: MessageFns<CallCancel> = {
             message.id = reader.uint64() as bigint;
             continue;
           }
-          case 2: {
-            if (tag !== 16) {
-              break;
-            }
-
-            message.target = reader.int32() as any;
-            continue;
-          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -4234,19 +4184,13 @@ export const CallCancel: MessageFns<CallCancel> = {
   },
 
   fromJSON(object: any): CallCancel {
-    return {
-      id: isSet(object.id) ? BigInt(object.id) : 0n,
-      target: isSet(object.target) ? controllerFromJSON(object.target) : 0,
-    };
+    return { id: isSet(object.id) ? BigInt(object.id) : 0n };
   },
 
   toJSON(message: CallCancel): unknown {
     const obj: any = {};
     if (message.id !== 0n) {
       obj.id = message.id.toString();
-    }
-    if (message.target !== 0) {
-      obj.target = controllerToJSON(message.target);
     }
     return obj;
   },
@@ -4257,7 +4201,6 @@ export const CallCancel: MessageFns<CallCancel> = {
   fromPartial(object: DeepPartial<CallCancel>): CallCancel {
     const message = createBaseCallCancel();
     message.id = (object.id !== undefined && object.id !== null) ? BigInt(object.id) : 0n;
-    message.target = object.target ?? 0;
     return message;
   },
 };
