@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { systemClock } from '@skerry/common/clock';
 import { nullLogger } from '@skerry/common/logger';
-import { encodeLine } from './line-file.js';
+import { encodeLine } from '../store/line-file.js';
 import { openMetaStore } from './meta-store.js';
 import { createNedbBackend } from './nedb-backend.js';
 import { entryOf, metaStoreContract, put } from './testing/contract.js';

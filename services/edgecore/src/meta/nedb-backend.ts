@@ -10,7 +10,7 @@ import type { Logger } from '@skerry/common/logger';
 import Datastore from 'nedb-promises';
 import { acquireExclusive, type Exclusive } from '../disk/exclusive.js';
 import { privateFolder, quarantine, quarantineCopy, syncFolder } from '../disk/files.js';
-import { decodeLine, encodeLine, inspectFile, SCHEMA_ID } from './line-file.js';
+import { decodeLine, encodeLine, inspectFile, SCHEMA_ID } from '../store/line-file.js';
 import { decodeDocument, encodeDocument, type NedbDocument } from './nedb-document.js';
 import { createSealer, loadStoreKey, type Sealer } from './seal.js';
 import type { Document, DocumentBackend, Loaded, Origin } from './types.js';

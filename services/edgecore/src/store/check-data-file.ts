@@ -2,13 +2,12 @@
 // Invariants: every line that is kept passed its checksum; a damaged file is copied aside before it is replaced by what could be read; a cut
 // last line is no damage: nothing that was acknowledged ends without a newline.
 import { createReadStream, createWriteStream } from 'node:fs';
-import { open, rename, rm } from 'node:fs/promises';
+import { rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { createInterface } from 'node:readline';
 import { pipeline } from 'node:stream/promises';
 import { systemCode } from '@skerry/common/errors';
 import { quarantineCopy, syncFolder } from '../disk/files.js';
-import { isIntact } from './document.js';
+import { decodeLine } from './line-file.js';
 
 export interface DataFileCheck {
   readonly existed: boolean;
@@ -18,33 +17,33 @@ export interface DataFileCheck {
   readonly aside: string | undefined;
 }
 
-/** Repairs the file if that is needed. Throws what the disk throws. */
-export async function checkDataFile(file: string, nowMs: number): Promise<DataFileCheck> {
-  const ending = await lastByte(file);
-  // nedb itself finishes a rewrite that was interrupted between its two names.
-  if (ending === undefined)
-    return { existed: (await lastByte(`${file}~`)) !== undefined, corrupt: 0, aside: undefined };
-  let bad = 0;
-  let lastIsBad = false;
-  for await (const line of lines(file)) {
-    lastIsBad = line !== '' && !isIntact(line);
-    if (lastIsBad) bad += 1;
-  }
-  if (bad === 0) return { existed: true, corrupt: 0, aside: undefined };
-  const corrupt = lastIsBad && ending !== '\n' ? bad - 1 : bad;
-  const aside = corrupt > 0 ? await quarantineCopy(file, nowMs) : undefined;
-  await keepIntactLines(file);
-  return { existed: true, corrupt, aside };
+interface Line {
+  readonly text: string;
+  /** Ended by a newline: only the last line of a file may not be. */
+  readonly whole: boolean;
 }
 
-function lines(file: string): AsyncIterable<string> {
-  return createInterface({ input: createReadStream(file, 'utf8'), crlfDelay: Number.POSITIVE_INFINITY });
+const NEWLINE = 0x0a;
+
+/** Repairs the file if that is needed. Throws what the disk throws. */
+export async function checkDataFile(file: string, nowMs: number): Promise<DataFileCheck> {
+  // nedb itself finishes a rewrite that was interrupted between its two names.
+  if (!(await exists(file))) return { existed: await exists(`${file}~`), corrupt: 0, aside: undefined };
+  let corrupt = 0;
+  let torn = false;
+  for await (const line of linesOf(file)) {
+    if (!line.whole) torn = true;
+    else if (!isIntact(line.text)) corrupt += 1;
+  }
+  const aside = corrupt > 0 ? await quarantineCopy(file, nowMs) : undefined;
+  if (corrupt > 0 || torn) await keepIntactLines(file);
+  return { existed: true, corrupt, aside };
 }
 
 async function keepIntactLines(file: string): Promise<void> {
   const repaired = `${file}.repaired`;
   const intact = async function* (): AsyncGenerator<string> {
-    for await (const line of lines(file)) if (isIntact(line)) yield `${line}\n`;
+    for await (const { text, whole } of linesOf(file)) if (whole && isIntact(text)) yield `${text}\n`;
   };
   await rm(repaired, { force: true });
   await pipeline(intact, createWriteStream(repaired, { mode: 0o600, flush: true }));
@@ -52,20 +51,35 @@ async function keepIntactLines(file: string): Promise<void> {
   await syncFolder(dirname(file));
 }
 
-/** The last byte as text, '' for an empty file, undefined when there is none. */
-async function lastByte(file: string): Promise<string | undefined> {
-  try {
-    const handle = await open(file, 'r');
-    try {
-      const { size } = await handle.stat();
-      if (size === 0) return '';
-      const { buffer } = await handle.read(Buffer.alloc(1), 0, 1, size - 1);
-      return buffer.toString('latin1');
-    } finally {
-      await handle.close();
+async function* linesOf(file: string): AsyncGenerator<Line> {
+  let rest: Buffer = Buffer.alloc(0);
+  for await (const chunk of createReadStream(file) as AsyncIterable<Buffer>) {
+    rest = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
+    let start = 0;
+    for (let end = rest.indexOf(NEWLINE); end !== -1; end = rest.indexOf(NEWLINE, start)) {
+      yield { text: rest.toString('utf8', start, end), whole: true };
+      start = end + 1;
     }
+    rest = rest.subarray(start);
+  }
+  if (rest.length > 0) yield { text: rest.toString('utf8'), whole: false };
+}
+
+function isIntact(line: string): boolean {
+  try {
+    decodeLine(line);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function exists(file: string): Promise<boolean> {
+  try {
+    await stat(file);
+    return true;
   } catch (error) {
-    if (systemCode(error) === 'ENOENT') return undefined;
+    if (systemCode(error) === 'ENOENT') return false;
     throw error;
   }
 }

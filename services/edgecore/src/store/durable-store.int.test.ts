@@ -1,7 +1,7 @@
 // The durable store on a real disk: what was acknowledged is there again, whatever happened to the file or the process.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { appendFile, chmod, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { describe, expect, test } from '@jest/globals';
@@ -34,12 +34,12 @@ describe('durable store', () => {
       await store.commit(put('a', '1'));
       await Promise.all([
         store.commit(put('a', '2')),
-        store.commit([...put('b', '1'), ...put('c', 'ü "\n')]),
+        store.commit([...put('b', '1'), ...put('c', 'ü "\n\u2028')]),
         store.commit([{ key: 'b', value: undefined }]),
       ]);
       expect(store.stats()).toMatchObject({ keys: 2, commits: 4, groups: 2 });
       await store.close();
-      expect(await contents(dir)).toEqual({ a: '2', c: 'ü "\n' });
+      expect(await contents(dir)).toEqual({ a: '2', c: 'ü "\n\u2028' });
     }));
 
   test('many commits in one turn share one group', () =>
@@ -108,7 +108,6 @@ describe('durable store', () => {
       await expect(store.commit(put('a', '3'))).rejects.toMatchObject({ code: 'unavailable' });
       await rm(join(folder, 'store.db'), { recursive: true });
       await writeFile(join(folder, 'store.db'), saved);
-      await chmod(folder, 0o700);
       expect((await store.load()).entries.get('a')).toBe('1');
       await store.commit(put('a', '4'));
       await store.close();

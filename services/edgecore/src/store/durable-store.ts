@@ -9,7 +9,7 @@ import type { Logger } from '@skerry/common/logger';
 import Datastore from 'nedb-promises';
 import { privateFolder } from '../disk/files.js';
 import { checkDataFile } from './check-data-file.js';
-import { documentOf, type StoredDocument } from './document.js';
+import { decodeLine, encodeLine } from './line-file.js';
 
 /** `value` undefined deletes the key. */
 export interface Change {
@@ -53,6 +53,14 @@ export interface DurableStoreOptions {
   readonly nowMs: () => number;
   /** The file is rewritten when it has grown by this many bytes and by more than its live content. Default 8 MiB. */
   readonly compactAfterBytes?: number;
+}
+
+/** One line of the file, beside nedb's own lines for removals; line-file.ts adds a checksum to each. */
+interface StoredDocument {
+  /** A number that rises with every put: of two documents of a key the higher one counts. */
+  readonly _id: string;
+  readonly k: string;
+  readonly v: string;
 }
 
 /** nedb compares every removed document with every id of a query, so queries stay short. */
@@ -102,12 +110,17 @@ export function createDurableStore(options: DurableStoreOptions): DurableStore {
     const { db, entries } = await openDatastore();
     // Opened after nedb, which replaces the file while it loads.
     opened = { db, handle: await open(file, 'r+') };
-    await opened.handle.chmod(0o600);
     return { entries, created: !check.existed, corrupt: check.corrupt };
   }
 
   async function openDatastore(): Promise<{ db: Datastore<StoredDocument>; entries: Map<string, string> }> {
-    const db = Datastore.create({ filename: file, corruptAlertThreshold: 0 }) as Datastore<StoredDocument>;
+    const db = Datastore.create({
+      filename: file,
+      corruptAlertThreshold: 0,
+      afterSerialization: encodeLine,
+      beforeDeserialization: decodeLine,
+      modes: { fileMode: 0o600, dirMode: 0o700 },
+    } as Parameters<typeof Datastore.create>[0]) as Datastore<StoredDocument>;
     await db.load();
     const entries = new Map<string, string>();
     const superseded: string[] = [];
@@ -184,7 +197,7 @@ export function createDurableStore(options: DurableStoreOptions): DurableStore {
     const bytes = sizeOf(key, value);
     appendedBytes += bytes;
     setLive(key, { number: lastNumber, bytes });
-    return documentOf(lastNumber, key, value);
+    return { _id: String(lastNumber), k: key, v: value };
   }
 
   /** nedb rewrites its file, with fsync and rename, when it loads; the handle of the old file must not be synced any more. */
