@@ -1,5 +1,5 @@
 // What every main.ts does around an app: flags, signals, exit codes. The only module besides main.ts files that touches process.
-// Invariant: the first SIGTERM/SIGINT stops in order, the second one exits at once.
+// Invariants: the first SIGTERM/SIGINT stops in order, the second one exits at once; a child of `skerry up` stops when its parent is gone.
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 import { systemClock } from './clock.js';
 import { messageOf, SkerryError } from './errors.js';
@@ -45,6 +45,9 @@ export function processLogger(component: string, level = 'info'): Logger {
   });
 }
 
+/** Set for a child whose standard input is a pipe from its parent: the pipe's end means that the parent is gone, kill -9 included. */
+export const PARENT_PIPE = 'SKERRY_PARENT_PIPE';
+
 /** Runs an app until a signal asks it to stop. `build` gets the command line without node and script. */
 export async function runMain(
   build: (argv: readonly string[]) => Promise<{ app: Lifecycle; logger: Logger }>,
@@ -64,6 +67,11 @@ export async function runMain(
         },
       );
     };
+    if (process.env[PARENT_PIPE] === '1') {
+      process.stdin.on('end', () => onSignal('SIGTERM'));
+      process.stdin.on('error', () => onSignal('SIGTERM'));
+      process.stdin.resume();
+    }
     process.on('SIGTERM', onSignal);
     process.on('SIGINT', onSignal);
     await app.start();

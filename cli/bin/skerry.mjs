@@ -1,0 +1,3 @@
+#!/usr/bin/env node
+// The `skerry` command: npx skerry --help
+import '../dist/main.js';
