@@ -44,8 +44,20 @@ export interface Channel {
   onEnd(listener: (end: ChannelEnd) => void): void;
   /** Begins to deliver. Frames that came before are kept, within the peer's in-flight window. */
   start(): void;
-  /** Says why, then ends; nothing is sent afterwards. */
+  /** Says why, then ends; nothing is sent afterwards. The end listener is called with `closed` before this returns. */
   close(goodbye: Partial<Goodbye>): void;
+  stats(): ChannelStats;
+}
+
+/** Counters since the handshake and present sizes in bytes. */
+export interface ChannelStats {
+  readonly sent: number;
+  readonly received: number;
+  readonly inFlightBytes: number;
+  readonly queuedBytes: number;
+  readonly windowBytes: number;
+  /** Frames of lane sessions that had ended, dropped before they were sent or delivered. */
+  readonly stale: number;
 }
 
 export interface Entry {
