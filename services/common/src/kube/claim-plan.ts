@@ -49,13 +49,20 @@ export function planClaims(view: ClaimView): ClaimAction[] {
   const actions: ClaimAction[] = [];
   owners.forEach((owner, shard) => {
     const record = view.leases.get(shard);
-    if (view.owned.has(shard)) {
-      if (owner !== view.self && record) actions.push({ kind: 'release', shard, record });
-      return;
-    }
-    if (owner !== view.self) return;
-    if (!record || record.holder === '' || record.holder === view.self) actions.push({ kind: 'take', shard, record });
-    else if (!view.members.has(record.holder)) actions.push({ kind: 'take-over', shard, record, from: record.holder });
+    const action = owner === view.self ? toGet(view, shard, record) : toGiveUp(view, shard, record);
+    if (action) actions.push(action);
   });
   return actions;
+}
+
+function toGet(view: ClaimView, shard: number, record: LeaseRecord | undefined): ClaimAction | undefined {
+  if (view.owned.has(shard)) return undefined;
+  if (!record || record.holder === '' || record.holder === view.self) return { kind: 'take', shard, record };
+  return view.members.has(record.holder) ? undefined : { kind: 'take-over', shard, record, from: record.holder };
+}
+
+/** Also what is not served here any longer, but still has our name on it: nobody else may take it from a living member. */
+function toGiveUp(view: ClaimView, shard: number, record: LeaseRecord | undefined): ClaimAction | undefined {
+  if (!record || (record.holder !== view.self && !view.owned.has(shard))) return undefined;
+  return { kind: 'release', shard, record };
 }

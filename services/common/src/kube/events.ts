@@ -64,7 +64,11 @@ export function buildEvent(input: EventInput): KubeEvent {
 }
 
 /** Writes the Event; one that is there already is done. Throws KubeError otherwise (404: the namespace is gone). */
-export async function postEvent(client: KubeClient, input: EventInput, options?: CallOptions): Promise<void> {
+export async function postEvent(
+  client: Pick<KubeClient, 'create'>,
+  input: EventInput,
+  options?: CallOptions,
+): Promise<void> {
   try {
     await client.create(EVENTS, buildEvent(input), options);
   } catch (error) {

@@ -12,6 +12,8 @@ export interface ReflectorHandler<T> {
   upsert(key: string, value: T, previous: T | undefined): void;
   /** Gone, or no longer wanted by project(). `uid` and `last` are those that were known. */
   remove(key: string, uid: string, last: T): void;
+  /** Gone without ever having been in the store: for those who wanted it only after its last change and read it by themselves. */
+  removedUnseen?(key: string): void;
   /** The store equals a complete list: after the first list, and again after every later one. */
   synced(): void;
   /** Events may have been missed: the store is behind, until `synced` is called again. */
@@ -88,7 +90,11 @@ export function createProjection<K extends KubeObject, T>(options: {
 
   return {
     upsert,
-    remove: (object) => drop(keyOf(object)),
+    remove(object) {
+      const key = keyOf(object);
+      if (store.has(key)) drop(key);
+      else tell(key, () => handler.removedUnseen?.(key));
+    },
     sweep() {
       for (const key of store.unseen()) drop(key);
       tell('', () => handler.synced());
