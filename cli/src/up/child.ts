@@ -23,6 +23,8 @@ export interface Child {
   /** Of the running process. */
   pid(): number | undefined;
   restarts(): number;
+  /** Ends in a row that were the process's own doing, each soon after its start. */
+  failures(): number;
   /** How the last process ended, if one did. */
   lastExit(): string | undefined;
 }
@@ -35,7 +37,9 @@ export interface ChildOptions {
 const FIRST_DELAY_MS = 250;
 const MAX_DELAY_MS = 5_000;
 /** A child that lived this long starts over with the first delay. */
-const HEALTHY_MS = 30_000;
+const HEALTHY_MS = 5_000;
+/** More failures in a row, and waiting for it has no point. */
+const MAX_FAILURES = 5;
 
 type State =
   | { readonly kind: 'idle' }
@@ -48,6 +52,7 @@ export function createChild(spec: ChildSpec, options: ChildOptions): Child {
   let state: State = { kind: 'idle' };
   let delayMs = FIRST_DELAY_MS;
   let restarts = 0;
+  let failures = 0;
   let lastExit: string | undefined;
 
   function start(): void {
@@ -59,15 +64,22 @@ export function createChild(spec: ChildSpec, options: ChildOptions): Child {
     });
     closeSync(log);
     process_.stdin?.on('error', () => {});
-    process_.once('error', (error) => onExit(process_, error.message));
-    process_.once('exit', (code, signal) => onExit(process_, signal ?? `exit code ${code}`));
+    process_.once('error', (error) => onExit(process_, error.message, false));
+    process_.once('exit', (code, signal) =>
+      onExit(process_, signal ?? `exit code ${code}`, signal === 'SIGKILL' || signal === 'SIGTERM'),
+    );
     state = { kind: 'running', process: process_, sinceMs: clock.monotonicMs() };
   }
 
-  function onExit(ended: ChildProcess, exit: string): void {
+  function onExit(ended: ChildProcess, exit: string, killedFromOutside: boolean): void {
     if (state.kind !== 'running' || state.process !== ended) return;
     lastExit = exit;
-    if (clock.monotonicMs() - state.sinceMs > HEALTHY_MS) delayMs = FIRST_DELAY_MS;
+    if (killedFromOutside || clock.monotonicMs() - state.sinceMs > HEALTHY_MS) {
+      delayMs = FIRST_DELAY_MS;
+      failures = 0;
+    } else {
+      failures += 1;
+    }
     state = { kind: 'waiting', timer: clock.after(delayMs, restart) };
     options.onRestart(spec.name, exit, delayMs);
     delayMs = Math.min(delayMs * 2, MAX_DELAY_MS);
@@ -101,12 +113,13 @@ export function createChild(spec: ChildSpec, options: ChildOptions): Child {
     stop,
     pid: () => (state.kind === 'running' ? state.process.pid : undefined),
     restarts: () => restarts,
+    failures: () => failures,
     lastExit: () => lastExit,
   };
 }
 
-/** Throws when a child keeps dying instead of coming up: its log says why. */
-export function checkAlive(child: Child, maxRestarts = 5): void {
-  if (child.restarts() <= maxRestarts) return;
+/** Throws when a child keeps dying by itself instead of coming up: its log says why. */
+export function checkAlive(child: Child): void {
+  if (child.failures() <= MAX_FAILURES) return;
   throw new SkerryError('unavailable', `${child.name} does not stay up (${child.lastExit()}): see ${child.logFile}`);
 }

@@ -45,11 +45,13 @@ export function createLinkProxy(options: {
   }
 
   function setMode(next: LinkMode): void {
+    // Piping twice would send every byte twice.
+    if (next === mode) return;
     mode = next;
     for (const pair of pairs) {
       if (next === 'cut') for (const socket of pair) socket.resetAndDestroy();
       if (next === 'silent') silence(pair);
-      // Bytes were lost in between as far as TCP is concerned they were not: what was held back flows again.
+      // TCP lost nothing: what was held back flows again.
       if (next === 'up') unsilence(pair);
     }
   }

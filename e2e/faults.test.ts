@@ -1,0 +1,101 @@
+// The demonstration under faults: a link that goes silent instead of being reset, and kill -9 of each process at each step.
+import { describe, expect, test } from '@jest/globals';
+import { withTempDir } from '../services/common/src/testing/temp-dir.js';
+import { isAlive, pidsOf, processesOf, startInstance } from './support/instance.js';
+
+/** Every process of an instance, in groups that are killed in the same run. */
+const VICTIMS = [
+  ['devcluster', 'edgecontroller', 'engine'],
+  ['cloudhub', 'devicecontroller', 'twin'],
+  ['edgecore', 'bridge', 'thermostat'],
+];
+
+describe('faults', () => {
+  test(
+    'a link that is black-holed for 45 s',
+    () =>
+      withTempDir(async (dir) => {
+        const instance = startInstance(['--once', '--state', dir, '--cut-mode', 'silent', '--cut-seconds', '45']);
+        const code = await instance.ended;
+        expect({ code, output: instance.output() }).toMatchObject({ code: 0 });
+        expect(instance.output()).toContain('0 lost');
+      }),
+    180_000,
+  );
+
+  test.each(VICTIMS.map((victims) => [victims]))(
+    'kill -9 of %j at each step',
+    (victims) =>
+      withTempDir(async (dir) => {
+        const instance = startInstance(['--once', '--state', dir, '--cut-seconds', '2']);
+        const kills: Promise<number>[] = [];
+        instance.onLine((line) => {
+          if (line.includes('✓') && !line.includes('removed')) kills.push(killAll(dir, victims));
+        });
+        const code = await instance.ended;
+        expect({ code, output: instance.output() }).toMatchObject({ code: 0 });
+        const killed = (await Promise.all(kills)).reduce((sum, n) => sum + n, 0);
+        expect(killed).toBeGreaterThan(10);
+        expect(await processesOf(dir)).toEqual([]);
+      }),
+    240_000,
+  );
+
+  test(
+    'kill -9 of edgecore leaves no orphan sidecar, no second engine, and the Pod untouched',
+    () =>
+      withTempDir(async (dir) => {
+        const instance = startInstance(['--state', dir, '--cut-seconds', '1']);
+        await instance.printed('It stays up until Ctrl-C');
+        const pod = podPid(instance.output());
+        const before = await sidecarPids(dir);
+        const [edgecore] = await pidsOf(dir, 'edgecore');
+        if (edgecore === undefined) throw new Error('no edgecore');
+        process.kill(edgecore, 'SIGKILL');
+        const after = await newSidecars(dir, before);
+        expect(before.some(isAlive)).toBe(false);
+        expect(after).toHaveLength(3);
+        expect(isAlive(pod)).toBe(true);
+        expect(await pidsOf(dir, 'engine')).toHaveLength(1);
+        instance.process.kill('SIGINT');
+        expect(await instance.ended).toBe(0);
+        expect(isAlive(pod)).toBe(false);
+      }),
+    180_000,
+  );
+});
+
+async function killAll(dir: string, programs: readonly string[]): Promise<number> {
+  let killed = 0;
+  for (const program of programs) {
+    for (const pid of await pidsOf(dir, program)) {
+      try {
+        process.kill(pid, 'SIGKILL');
+        killed += 1;
+      } catch {
+        // It had just ended by itself.
+      }
+    }
+  }
+  return killed;
+}
+
+/** The last process that the demonstration saw serving the page. */
+function podPid(output: string): number {
+  return Number([...output.matchAll(/restarted by the engine.*pid (\d+)/g)].at(-1)?.[1]);
+}
+
+async function sidecarPids(dir: string): Promise<number[]> {
+  const pids = await Promise.all(['engine', 'twin', 'bridge'].map((name) => pidsOf(dir, name)));
+  return pids.flat();
+}
+
+/** Waits until three sidecars run that are none of the old ones. */
+async function newSidecars(dir: string, old: readonly number[]): Promise<number[]> {
+  for (let round = 0; round < 300; round++) {
+    const now = (await sidecarPids(dir)).filter((pid) => !old.includes(pid));
+    if (now.length >= 3 && !old.some(isAlive)) return now;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  return [];
+}
