@@ -42,7 +42,7 @@ export async function privateFolder(dir: string): Promise<void> {
   await mkdir(dir, { recursive: true, mode: 0o700 });
 }
 
-/** Moves a file aside; resolves with its new path, undefined when there is no file. */
+/** Moves a file or folder aside; resolves with its new path, undefined when there is none. */
 export async function quarantine(path: string, nowMs: number): Promise<string | undefined> {
   return setAside(path, nowMs, rename);
 }
@@ -74,5 +74,6 @@ async function setAside(
 async function forgetOldest(path: string): Promise<void> {
   const prefix = `${basename(path)}${QUARANTINE_MARK}`;
   const kept = (await readdir(dirname(path))).filter((name) => name.startsWith(prefix)).sort();
-  for (const name of kept.slice(0, -QUARANTINE_KEEP)) await rm(join(dirname(path), name), { force: true });
+  for (const name of kept.slice(0, -QUARANTINE_KEEP))
+    await rm(join(dirname(path), name), { recursive: true, force: true });
 }
