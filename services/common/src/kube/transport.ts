@@ -1,6 +1,7 @@
 // JSON over kept-alive HTTPS to the API server. Owns retries, deadlines, the request bound and the request counters.
 // Invariants: every request ends by its deadline; a write is sent again only when the server refused it unread (429) or did not know us
 // (401), a read also after a failure that passes; every failure is a KubeError.
+import { setMaxListeners } from 'node:events';
 import type { Dispatcher } from 'undici';
 import type { Clock } from '../clock.js';
 import { isSkerryError, messageOf } from '../errors.js';
@@ -240,6 +241,7 @@ function openDeadline(request: KubeRequest, clock: Clock, closing: AbortSignal):
   const controller = new AbortController();
   const sources = request.signal ? [request.signal, closing] : [closing];
   const onAbort = (): void => controller.abort(sources.find((source) => source.aborted)?.reason);
+  setMaxListeners(0, ...sources); // many requests share one signal; each takes its listener back
   for (const source of sources) source.addEventListener('abort', onAbort, { once: true });
   if (sources.some((source) => source.aborted)) onAbort();
   const timer = clock.after(timeoutMs, () =>
