@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { systemClock } from '../clock.js';
-import { createKubeClient, type KubeClient } from './client.js';
+import { SkerryError } from '../errors.js';
+import { connectKube, createKubeClient, type KubeClient } from './client.js';
 import type { KubeConnection } from './config.js';
 import type { KubeObject } from './object.js';
 import { CONFIG_MAPS, DEVICES, LEASES, NODES, PODS, type Resource } from './resources.js';
@@ -194,6 +195,36 @@ describe('transport', () => {
       await server.close();
     }
   });
+
+  test('new TLS material means new connections; a watch on an old one goes on', () =>
+    withServer(async ({ server }) => {
+      const { tls, headers } = await server.connection.credentials();
+      let ca = tls.ca ?? '';
+      const connection: KubeConnection = { ...server.connection, credentials: async () => ({ headers, tls: { ca } }) };
+      const { client, transport } = connectKube({ connection, clock: systemClock(), random: () => 0 });
+      const watch = { resourceVersion: '100', timeoutSeconds: 60, signal: new AbortController().signal };
+      const events = (await client.watch(NODES, watch))[Symbol.asyncIterator]();
+      await client.get(NODES, { name: 'a' });
+      const before = server.connections();
+      ca += '\n';
+      await client.get(NODES, { name: 'a' });
+      expect(server.connections()).toBe(before + 1);
+      server.put({ metadata: { name: 'n' } });
+      expect(await events.next()).toMatchObject({ value: { type: 'ADDED', object: { metadata: { name: 'n' } } } });
+      await transport.close();
+      await expect(events.next()).rejects.toMatchObject({ code: 'cancelled' });
+    }));
+
+  test('credentials that cannot be had fail the request with their own code', () =>
+    withServer(async ({ server }) => {
+      const failing = async () => {
+        throw new SkerryError('unauthenticated', 'the plugin failed');
+      };
+      const connection: KubeConnection = { ...server.connection, credentials: failing };
+      const { client, transport } = connectKube({ connection, clock: systemClock(), random: () => 0 });
+      await expect(client.get(NODES, { name: 'a' })).rejects.toMatchObject({ code: 'unauthenticated', httpStatus: 0 });
+      await transport.close();
+    }));
 
   test('a server that our CA did not sign is refused', () =>
     withServer(async ({ server }) => {
