@@ -87,6 +87,7 @@ function setUp(project: (object: Thing) => number | undefined = (object) => obje
       upsert: (key, value, previous) =>
         void log.push(`+${key}=${value}${previous === undefined ? '' : `(${previous})`}`),
       remove: (key, uid, last) => void log.push(`-${key}=${last} ${uid}`),
+      removedUnseen: (key) => void log.push(`?${key}`),
       synced: () => void log.push('synced'),
       desynced: () => void log.push('desynced'),
     },
@@ -179,8 +180,9 @@ describe('reflector', () => {
     expect(said()).toEqual(['+ns/a=5', 'synced']);
     const put = openWatch();
     put({ type: 'MODIFIED', object: thing('a', '11', 60) });
+    put({ type: 'DELETED', object: thing('b', '12', 50) });
     await clock.advance(0);
-    expect(said()).toEqual(['-ns/a=5 uid-a']);
+    expect(said()).toEqual(['-ns/a=5 uid-a', '?ns/b']);
     limit = 100;
     reflector.relist();
     await clock.advance(0);
