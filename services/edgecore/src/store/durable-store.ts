@@ -175,6 +175,8 @@ export function createDurableStore(options: DurableStoreOptions): DurableStore {
   }
 
   async function write(changes: ReadonlyMap<string, string | undefined>): Promise<void> {
+    // An empty commit only waits for those before it.
+    if (changes.size === 0) return;
     if (!opened) throw new SkerryError('failed_precondition', 'the store is not loaded');
     const { db, handle } = opened;
     const documents: StoredDocument[] = [];
