@@ -1,21 +1,21 @@
-// One holder per name: a unix socket in a private folder, bound as long as its process lives, so that kill -9 frees it.
-// A holder says who it is to whoever connects. Invariant: of two that start at the same time exactly one becomes the holder; what a dead
-// process left is moved away first and looked at again, because another starter may have bound the path in between.
+// One holder per name: a unix socket in a private folder, bound as long as its process lives, so that kill -9 frees it. A file beside it
+// tells who the holder is, readable also when the holder hangs. Invariant: of two that start at the same time exactly one becomes the
+// holder; what a dead process left is moved away first and looked at again, because another starter may have bound the path in between.
 import { randomBytes } from 'node:crypto';
-import { link, rename, rm } from 'node:fs/promises';
+import { link, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { createConnection, createServer, type Server } from 'node:net';
 import { dirname } from 'node:path';
 import { SkerryError, systemCode } from '@skerry/common/errors';
 import { privateFolder } from './files.js';
-import { identifyProcess, type ProcessIdentity } from './process-identity.js';
+import { identifyProcess, isAlive, type ProcessIdentity } from './process-identity.js';
 
 const ATTEMPTS = 5;
 /** A process between bind and listen refuses connections for an instant. */
 const SECOND_LOOK_MS = 20;
-const ANSWER_MS = 2_000;
-const MAX_ANSWER = 200;
 /** sun_path of unix(7) holds 108 bytes with its end; longer ones are cut silently by the platform. The rest is for a suffix of ours. */
 const MAX_PATH = 95;
+/** What connecting to a path answers when nobody holds it. */
+const NOBODY = ['ECONNREFUSED', 'ENOENT'];
 
 export interface Exclusive {
   release(): Promise<void>;
@@ -23,7 +23,7 @@ export interface Exclusive {
 
 export type HolderState =
   | { readonly kind: 'free' }
-  /** `identity` is undefined when the holder did not say who it is. */
+  /** `identity` is undefined when it is not known who the holder is. */
   | { readonly kind: 'held'; readonly identity: ProcessIdentity | undefined };
 
 /** Throws `failed_precondition` when another live process holds `path`, `invalid_argument` when it is too long for a socket. */
@@ -35,10 +35,12 @@ export async function acquireExclusive(path: string): Promise<Exclusive> {
     );
   }
   await privateFolder(dirname(path));
-  const self = await identifyProcess(process.pid);
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-    const server = await bind(path, `${JSON.stringify(self ?? { pid: process.pid, startTicks: '' })}\n`);
-    if (server) return { release: () => close(server) };
+    const server = await bind(path);
+    if (server) {
+      await writeFile(holderFile(path), JSON.stringify(await identifyProcess(process.pid)), { mode: 0o600 });
+      return { release: () => close(server) };
+    }
     const holder = await lookAtHolder(path);
     if (holder.kind === 'held') throw heldError(path, holder.identity);
     await removeStale(path);
@@ -48,10 +50,13 @@ export async function acquireExclusive(path: string): Promise<Exclusive> {
 
 /** Who holds `path` now. */
 export async function lookAtHolder(path: string): Promise<HolderState> {
-  const first = await ask(path);
-  if (first.kind === 'held') return first;
-  await new Promise((resolve) => setTimeout(resolve, SECOND_LOOK_MS));
-  return ask(path);
+  if (!(await isHeld(path))) {
+    await new Promise((resolve) => setTimeout(resolve, SECOND_LOOK_MS));
+    if (!(await isHeld(path))) return { kind: 'free' };
+  }
+  const identity = await readHolder(holderFile(path));
+  // The file of an earlier holder says nothing about this one.
+  return { kind: 'held', identity: identity && (await isAlive(identity)) ? identity : undefined };
 }
 
 function heldError(path: string, identity: ProcessIdentity | undefined): SkerryError {
@@ -62,11 +67,9 @@ function heldError(path: string, identity: ProcessIdentity | undefined): SkerryE
   );
 }
 
-function bind(path: string, answer: string): Promise<Server | undefined> {
-  const server = createServer((socket) => {
-    socket.on('error', () => socket.destroy());
-    socket.end(answer, () => socket.destroy());
-  });
+/** Undefined when the path is taken. */
+function bind(path: string): Promise<Server | undefined> {
+  const server = createServer((socket) => socket.destroy());
   return new Promise((resolve, reject) => {
     server.once('error', (error) => {
       if (systemCode(error) === 'EADDRINUSE') resolve(undefined);
@@ -86,38 +89,23 @@ function close(server: Server): Promise<void> {
   });
 }
 
-function ask(path: string): Promise<HolderState> {
+function isHeld(path: string): Promise<boolean> {
   return new Promise((resolve) => {
-    const socket = createConnection(path);
-    let connected = false;
-    let answer = '';
-    const finish = (): void => {
+    const socket = createConnection(path, () => {
       socket.destroy();
-      resolve(connected ? { kind: 'held', identity: parseIdentity(answer) } : { kind: 'free' });
-    };
-    socket.setEncoding('utf8');
-    socket.setTimeout(ANSWER_MS, finish);
-    socket.once('connect', () => {
-      connected = true;
+      resolve(true);
     });
-    socket.on('data', (text: string) => {
-      answer = (answer + text).slice(0, MAX_ANSWER);
-    });
-    socket.once('end', finish);
-    socket.once('error', (error) => {
-      // A full backlog or a missing right is no proof of death.
-      connected ||= !['ECONNREFUSED', 'ENOENT', 'ECONNRESET'].includes(systemCode(error) ?? '');
-      finish();
-    });
+    // A full backlog or a missing right is no proof of death.
+    socket.once('error', (error) => resolve(!NOBODY.includes(systemCode(error) ?? '')));
   });
 }
 
-function parseIdentity(answer: string): ProcessIdentity | undefined {
+const holderFile = (path: string): string => `${path}.pid`;
+
+async function readHolder(file: string): Promise<ProcessIdentity | undefined> {
   try {
-    const value = JSON.parse(answer) as Partial<ProcessIdentity> | null;
-    const { pid, startTicks } = value ?? {};
-    if (typeof pid !== 'number' || typeof startTicks !== 'string' || startTicks === '') return undefined;
-    return { pid, startTicks };
+    const { pid, startTicks } = JSON.parse(await readFile(file, 'utf8')) as Partial<ProcessIdentity>;
+    return typeof pid === 'number' && typeof startTicks === 'string' ? { pid, startTicks } : undefined;
   } catch {
     return undefined;
   }

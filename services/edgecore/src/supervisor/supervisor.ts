@@ -1,0 +1,114 @@
+// Keeps the sidecars running: performs what the machine decides for each of them.
+// Invariants: sidecars do not wait for one another; stop resolves when no instance is left, by force if need be.
+import type { Clock, Timer } from '@skerry/common/clock';
+import { messageOf } from '@skerry/common/errors';
+import { backoffMs } from '@skerry/common/kube/backoff';
+import type { Component } from '@skerry/common/lifecycle';
+import type { Logger } from '@skerry/common/logger';
+import type { Instance, Launcher } from './launcher.js';
+import { initialSidecar, type Sidecar, type SidecarEffect, type SidecarEvent, step } from './machine.js';
+
+export interface SupervisorOptions {
+  readonly names: readonly string[];
+  readonly launch: Launcher;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** In [0, 1). */
+  readonly random?: () => number;
+  /** How long a sidecar may take to stop before it is ended by force. */
+  readonly stopGraceMs?: number;
+}
+
+export interface Supervisor extends Component {
+  /** In the order of `names`. */
+  sidecars(): ReadonlyArray<Sidecar & { readonly name: string }>;
+}
+
+const BACKOFF = { baseMs: 500, maxMs: 30_000 };
+const STOP_GRACE_MS = 5_000;
+
+interface Watched {
+  readonly name: string;
+  sidecar: Sidecar;
+  instance: Instance | undefined;
+  wait: Timer | undefined;
+  whenStopped: (() => void) | undefined;
+}
+
+export function createSupervisor(options: SupervisorOptions): Supervisor {
+  const { launch, clock, logger, random = Math.random, stopGraceMs = STOP_GRACE_MS } = options;
+  const stopping = new AbortController();
+  let stopDeadline: AbortSignal | undefined;
+  const all = options.names.map((name): Watched => {
+    return { name, sidecar: initialSidecar, instance: undefined, wait: undefined, whenStopped: undefined };
+  });
+
+  function handle(watched: Watched, event: SidecarEvent): void {
+    const before = watched.sidecar.state.kind;
+    const { sidecar, effects } = step(watched.sidecar, event);
+    watched.sidecar = sidecar;
+    if (sidecar.state.kind !== before) tell(watched);
+    for (const effect of effects) perform(watched, effect);
+    if (sidecar.state.kind === 'stopped') watched.whenStopped?.();
+  }
+
+  function perform(watched: Watched, effect: SidecarEffect): void {
+    switch (effect.kind) {
+      case 'launch':
+        return start(watched);
+      case 'terminate':
+        return watched.instance?.terminate(stopGraceMs, stopDeadline);
+      case 'wait':
+        watched.wait = clock.after(backoffMs(effect.failures, BACKOFF, random), () =>
+          handle(watched, { kind: 'backoff-over' }),
+        );
+        return;
+      case 'cancel-wait':
+        return watched.wait?.cancel();
+    }
+  }
+
+  function start(watched: Watched): void {
+    launch(watched.name, stopping.signal).then(
+      (instance) => {
+        watched.instance = instance;
+        handle(watched, { kind: 'launched', pid: instance.pid, atMs: clock.monotonicMs() });
+        void instance.exited.then((reason) => {
+          watched.instance = undefined;
+          handle(watched, { kind: 'exited', reason, atMs: clock.monotonicMs() });
+        });
+      },
+      (error: unknown) => handle(watched, { kind: 'launch-failed', reason: messageOf(error) }),
+    );
+  }
+
+  function tell({ name, sidecar }: Watched): void {
+    const { state, restarts, failures, lastExit } = sidecar;
+    const fields = { sidecar: name, state: state.kind, restarts };
+    if (state.kind === 'backoff') logger.warn('sidecar ended', { ...fields, failures, reason: lastExit });
+    else logger.info('sidecar', { ...fields, ...('pid' in state ? { pid: state.pid } : {}) });
+  }
+
+  async function stop(deadline: AbortSignal): Promise<void> {
+    stopDeadline = deadline;
+    const stopped = all.map(
+      (watched) =>
+        new Promise<void>((resolve) => {
+          watched.whenStopped = resolve;
+          handle(watched, { kind: 'stop' });
+        }),
+    );
+    // A launch that waits for an old instance gives up.
+    stopping.abort();
+    await Promise.all(stopped);
+  }
+
+  return {
+    name: 'supervisor',
+    async start() {
+      for (const watched of all) handle(watched, { kind: 'start' });
+    },
+    stop,
+    sidecars: () => all.map(({ name, sidecar }) => ({ ...sidecar, name })),
+  };
+}
