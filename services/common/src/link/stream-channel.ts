@@ -89,14 +89,20 @@ export function createStreamChannel(options: StreamChannelOptions): Channel {
     heardMs = clock.monotonicMs();
     const { lane, node, body } = frame;
     const received = hop.receive({ seq: Number(frame.seq), ack: Number(frame.ack), lane, node, body }, heardMs);
-    if (received.kind === 'violation') return fail(received.message);
+    if (received.kind === 'violation') {
+      fail(received.message);
+      return;
+    }
     if (received.kind === 'deliver') deliver(received.envelope);
     pump();
   }
 
   function deliver(envelope: Envelope): void {
     const { body } = envelope;
-    if (body.$case === 'hello' || body.$case === 'welcome') return fail(`${body.$case} came after the handshake`);
+    if (body.$case === 'hello' || body.$case === 'welcome') {
+      fail(`${body.$case} came after the handshake`);
+      return;
+    }
     if (body.$case === 'goodbye' && envelope.node === '') {
       stream.end();
       finish({ kind: 'goodbye', goodbye: body.value });

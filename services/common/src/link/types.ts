@@ -151,7 +151,13 @@ export interface LaneSessionStats {
   readonly digestsEqual: number;
   readonly digestsUnequal: number;
   readonly inventories: number;
+  /** Entries of an older shard owner: of this side that the other refused, or of the other that this side's sink refused. */
   readonly staleEpochs: number;
+  readonly receivedDeletes: number;
+  /** Answers to nothing that is under way. */
+  readonly strays: number;
+  /** Dirty keys that were left to the next comparison because there were too many. */
+  readonly forgotten: number;
 }
 
 /** One node and one controller, through the hub or directly. Both ends use the same class. */
@@ -171,7 +177,7 @@ export interface LaneSession {
   /** Fails with `unavailable` at once when not attached. */
   call(method: string, payload: Uint8Array, options: CallOptions): Promise<Uint8Array>;
   stats(): LaneSessionStats;
-  /** Resolves when every key that is dirty or outstanding now has been settled (or the session has ended). For tests and drains. */
+  /** Ends the session for good: detaches and lets go of every timer. */
   close(): void;
 }
 
