@@ -45,6 +45,8 @@ export interface Registry {
   /** Ends a pair that misbehaved; `reconcile` (or any change of its owner) begins it anew. */
   sever(node: string, kind: ControllerKind): Effect[];
   reconcile(node: string): Effect[];
+  /** The node whose newest session this is. */
+  nodeOf(session: number): string | undefined;
   /** Sessions of attached controllers of a kind. */
   controllers(kind: ControllerKind): number[];
   size(): { readonly edges: number; readonly controllers: number };
@@ -151,6 +153,7 @@ export function createRegistry(): Registry {
       const entry = edges.get(node);
       return entry ? pairUp(entry) : [];
     },
+    nodeOf: (session) => nodeOfSession.get(session),
     controllers: (kind) => [...controllers.values()].filter((c) => c.kind === kind).map((c) => c.session),
     size: () => ({ edges: edges.size, controllers: controllers.size }),
   };

@@ -78,15 +78,16 @@ export function createTlsSource(initial: TlsMaterial): TlsSource {
   const caUpdate = () => ({ caCertificate: material.ca });
   const identityUpdate = () => ({ certificate: material.cert, privateKey: material.key });
 
+  // A listener is told in the next turn: grpc-js registers it before whoever it passes the update on to.
   const provider: experimental.CertificateProvider = {
     addCaCertificateListener(listener) {
       caListeners.add(listener);
-      listener(caUpdate());
+      queueMicrotask(() => caListeners.has(listener) && listener(caUpdate()));
     },
     removeCaCertificateListener: (listener) => void caListeners.delete(listener),
     addIdentityCertificateListener(listener) {
       identityListeners.add(listener);
-      listener(identityUpdate());
+      queueMicrotask(() => identityListeners.has(listener) && listener(identityUpdate()));
     },
     removeIdentityCertificateListener: (listener) => void identityListeners.delete(listener),
   };
