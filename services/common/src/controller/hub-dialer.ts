@@ -1,0 +1,56 @@
+// Opens the channel of a controller to a hub: gRPC over mTLS, and a Hello that names the shards served now.
+// Invariant: each dial has a client of its own, closed with its channel, so a dead connection is never used twice and a renewed
+// certificate is used from the next dial on.
+import { ControllerLinkServiceClient } from '@skerry/gen/skerry/cloud/v1/cloud';
+import type { Claims as ClaimsMessage, Controller } from '@skerry/gen/skerry/link/v1/link';
+import type { Clock } from '../clock.js';
+import { clientCredentials, type TlsMaterial } from '../grpc/tls.js';
+import { dialChannel } from '../link/channel.js';
+import { linkChannelOptions } from '../link/grpc-options.js';
+import type { Channel } from '../link/types.js';
+import type { Logger } from '../logger.js';
+
+export interface HubDialerOptions {
+  readonly kind: Controller;
+  /** Of this replica. */
+  readonly instance: string;
+  readonly softwareVersion: string;
+  readonly tls: () => TlsMaterial;
+  readonly claims: () => ClaimsMessage;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+export type HubDialer = (hub: string, signal: AbortSignal) => Promise<Channel>;
+
+export function createHubDialer(options: HubDialerOptions): HubDialer {
+  const { kind, instance, softwareVersion, claims, clock, logger } = options;
+  return async (hub, signal) => {
+    const client = new ControllerLinkServiceClient(hub, clientCredentials(options.tls()), linkChannelOptions());
+    try {
+      const channel = await dialChannel({
+        connect: () => client.attach(),
+        hello: { role: { $case: 'controller', value: { kind, instance, softwareVersion, claims: claims() } } },
+        clock,
+        logger,
+        signal,
+      });
+      return closing(channel, () => client.close());
+    } catch (error) {
+      client.close();
+      throw error;
+    }
+  };
+}
+
+/** The channel, with `close` called at its end. */
+function closing(channel: Channel, close: () => void): Channel {
+  return {
+    ...channel,
+    onEnd: (listener) =>
+      channel.onEnd((end) => {
+        close();
+        listener(end);
+      }),
+  };
+}
