@@ -1,6 +1,6 @@
 // TwinService: bridges ask, the twin answers. Invariants: the answers of a stream come in the order of its requests, each after what it says is
 // on disk; a stream is not read while too much of it is being worked on; one that does not take its answers is ended, not buffered.
-import { type ServerDuplexStream, type ServerUnaryCall, type sendUnaryData, status } from '@grpc/grpc-js';
+import { Metadata, type ServerDuplexStream, type ServerUnaryCall, type sendUnaryData, status } from '@grpc/grpc-js';
 import type {
   ExchangeRequest,
   ExchangeResponse,
@@ -41,6 +41,8 @@ export function createTwinService(options: TwinServiceOptions): TwinService {
   function exchange(stream: Stream): void {
     const write = boundedWriter(stream);
     let inFlight = 0;
+    // Tells the bridge at once that it is connected.
+    stream.sendMetadata(new Metadata());
     streams.set(stream, write);
     const forget = (): void => void streams.delete(stream);
     stream.on('data', (request: ExchangeRequest) => {
