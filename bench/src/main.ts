@@ -6,12 +6,16 @@ interface Bench {
   run(): Promise<Figures>;
 }
 
-const benches: Record<string, () => Promise<Bench>> = {};
+const benches: Record<string, () => Promise<Bench>> = {
+  hub: () => import('./hub.js'),
+};
 
 const [name = '', ...flags] = process.argv.slice(2);
 const load = Object.hasOwn(benches, name) ? benches[name] : undefined;
 if (load === undefined || flags.some((flag) => flag !== '--json')) {
-  process.stderr.write(`usage: npm run -s bench -- NAME --json, where NAME is one of ${Object.keys(benches).join(', ')}\n`);
+  process.stderr.write(
+    `usage: npm run -s bench -- NAME --json, where NAME is one of ${Object.keys(benches).join(', ')}\n`,
+  );
   process.exit(2);
 }
 const figures = await (await load()).run();
