@@ -1,6 +1,6 @@
 // The bridge sidecar: MQTT clients on one side, the twin on the other. Keeps no twin state; what it stores is MQTT's own (durable sessions).
 // Invariant: it stops the twin's side first, so that nothing is acknowledged or willed while it goes.
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { ServerUnaryCall, sendUnaryData } from '@grpc/grpc-js';
 import type { Clock } from '@skerry/common/clock';
 import { createGrpcServer } from '@skerry/common/grpc/server';
@@ -74,7 +74,7 @@ export function createBridge(options: BridgeOptions): Bridge {
   }
 
   async function start(): Promise<void> {
-    lock = await acquireExclusive(join(options.stateDir, 'bridge.lock'));
+    lock = await acquireExclusive(join(dirname(options.socket), 'bridge.lock'));
     try {
       link.start();
       await broker.start();

@@ -14,7 +14,7 @@ export interface Instance {
 }
 
 /** Throws when it cannot be started; then nothing of it is left. */
-export type Launcher = (name: string, signal: AbortSignal) => Promise<Instance>;
+export type Launcher<Name extends string> = (name: Name, signal: AbortSignal) => Promise<Instance>;
 
 export interface OldInstanceOptions {
   readonly name: string;

@@ -4,16 +4,17 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import type { Clock } from '@skerry/common/clock';
 import { SkerryError } from '@skerry/common/errors';
 import type { Logger } from '@skerry/common/logger';
+import { PARENT_PIPE } from '@skerry/common/process';
 import type { Instance, Launcher } from './launcher.js';
 import { outliveOldInstance } from './launcher.js';
 import { createLineSplitter } from './lines.js';
 
-export interface ProcessLauncherOptions {
+export interface ProcessLauncherOptions<Name extends string> {
   /** Program and first arguments; the sidecar's own follow. */
   readonly command: readonly string[];
   /** Arguments after `sidecar <name>`. */
-  readonly argsOf: (name: string) => readonly string[];
-  readonly lockFileOf: (name: string) => string;
+  readonly argsOf: (name: Name) => readonly string[];
+  readonly lockFileOf: (name: Name) => string;
   /** Takes each line that a sidecar writes, without its end. */
   readonly writeLine: (line: string) => void;
   readonly clock: Clock;
@@ -23,12 +24,17 @@ export interface ProcessLauncherOptions {
 /** Longest part of a last line that is shown as the reason of an exit. */
 const MAX_REASON = 300;
 
-export function createProcessLauncher(options: ProcessLauncherOptions): Launcher {
+export function createProcessLauncher<Name extends string>(options: ProcessLauncherOptions<Name>): Launcher<Name> {
   const { command, argsOf, lockFileOf, clock, logger } = options;
   return async (name, signal) => {
     await outliveOldInstance({ name, lockFile: lockFileOf(name), clock, logger, signal });
     const [program = process.execPath, ...first] = command;
-    const child = spawn(program, [...first, 'sidecar', name, ...argsOf(name)], { stdio: ['pipe', 'pipe', 'pipe'] });
+    const child = spawn(program, [...first, 'sidecar', name, ...argsOf(name)], {
+      stdio: ['pipe', 'pipe', 'pipe'],
+      env: { ...process.env, [PARENT_PIPE]: '1' },
+      // A group of its own: Ctrl-C at a terminal is for edgecore, which then stops its sidecars in order.
+      detached: true,
+    });
     const lastLine = passThrough(child, options.writeLine);
     await spawned(child, program);
     return instanceOf(child, lastLine, clock);
@@ -60,7 +66,6 @@ function instanceOf(child: ChildProcess, lastLine: () => string, clock: Clock): 
     exited,
     terminate(graceMs, deadline) {
       child.kill('SIGTERM');
-      child.stdin?.end();
       const timer = clock.after(graceMs, kill);
       deadline?.addEventListener('abort', kill, { once: true });
       if (deadline?.aborted) kill();

@@ -11,7 +11,7 @@ function harness() {
   const log: string[] = [];
   const exits = new Map<string, (how: string) => void>();
   let pid = 0;
-  const launch: Launcher = async (name) => {
+  const launch: Launcher<string> = async (name) => {
     log.push(`launch ${name}`);
     if (name === 'broken') throw new Error('no such program');
     const exited = new Promise<string>((resolve) => exits.set(name, resolve));

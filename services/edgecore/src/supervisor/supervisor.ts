@@ -8,9 +8,9 @@ import type { Logger } from '@skerry/common/logger';
 import type { Instance, Launcher } from './launcher.js';
 import { initialSidecar, type Sidecar, type SidecarEffect, type SidecarEvent, step } from './machine.js';
 
-export interface SupervisorOptions {
-  readonly names: readonly string[];
-  readonly launch: Launcher;
+export interface SupervisorOptions<Name extends string> {
+  readonly names: readonly Name[];
+  readonly launch: Launcher<Name>;
   readonly clock: Clock;
   readonly logger: Logger;
   /** In [0, 1). */
@@ -27,23 +27,23 @@ export interface Supervisor extends Component {
 const BACKOFF = { baseMs: 500, maxMs: 30_000 };
 const STOP_GRACE_MS = 5_000;
 
-interface Watched {
-  readonly name: string;
+interface Watched<Name extends string> {
+  readonly name: Name;
   sidecar: Sidecar;
   instance: Instance | undefined;
   wait: Timer | undefined;
   whenStopped: (() => void) | undefined;
 }
 
-export function createSupervisor(options: SupervisorOptions): Supervisor {
+export function createSupervisor<Name extends string>(options: SupervisorOptions<Name>): Supervisor {
   const { launch, clock, logger, random = Math.random, stopGraceMs = STOP_GRACE_MS } = options;
   const stopping = new AbortController();
   let stopDeadline: AbortSignal | undefined;
-  const all = options.names.map((name): Watched => {
+  const all = options.names.map((name): Watched<Name> => {
     return { name, sidecar: initialSidecar, instance: undefined, wait: undefined, whenStopped: undefined };
   });
 
-  function handle(watched: Watched, event: SidecarEvent): void {
+  function handle(watched: Watched<Name>, event: SidecarEvent): void {
     const before = watched.sidecar.state.kind;
     const { sidecar, effects } = step(watched.sidecar, event);
     watched.sidecar = sidecar;
@@ -52,23 +52,26 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
     if (sidecar.state.kind === 'stopped') watched.whenStopped?.();
   }
 
-  function perform(watched: Watched, effect: SidecarEffect): void {
+  function perform(watched: Watched<Name>, effect: SidecarEffect): void {
     switch (effect.kind) {
       case 'launch':
-        return start(watched);
+        start(watched);
+        return;
       case 'terminate':
-        return watched.instance?.terminate(stopGraceMs, stopDeadline);
+        watched.instance?.terminate(stopGraceMs, stopDeadline);
+        return;
       case 'wait':
         watched.wait = clock.after(backoffMs(effect.failures, BACKOFF, random), () =>
           handle(watched, { kind: 'backoff-over' }),
         );
         return;
       case 'cancel-wait':
-        return watched.wait?.cancel();
+        watched.wait?.cancel();
+        return;
     }
   }
 
-  function start(watched: Watched): void {
+  function start(watched: Watched<Name>): void {
     launch(watched.name, stopping.signal).then(
       (instance) => {
         watched.instance = instance;
@@ -82,7 +85,7 @@ export function createSupervisor(options: SupervisorOptions): Supervisor {
     );
   }
 
-  function tell({ name, sidecar }: Watched): void {
+  function tell({ name, sidecar }: Watched<Name>): void {
     const { state, restarts, failures, lastExit } = sidecar;
     const fields = { sidecar: name, state: state.kind, restarts };
     if (state.kind === 'backoff') logger.warn('sidecar ended', { ...fields, failures, reason: lastExit });

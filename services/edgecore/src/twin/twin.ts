@@ -1,7 +1,7 @@
 // The twin sidecar: device twins between the cloud's wishes, clients on the node and the devices. Wires the pure core to its store, to edgecore
 // and to the bridges. Invariants: nothing is answered, said or reported before it is on disk; when the disk refuses, everything under way is
 // answered 500 and memory goes back to what the disk holds; the store has one opener.
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Clock } from '@skerry/common/clock';
 import { messageOf } from '@skerry/common/errors';
 import { createGrpcServer } from '@skerry/common/grpc/server';
@@ -58,7 +58,7 @@ export function createTwin(options: TwinOptions): Component {
   let reporter: Reporter | undefined;
 
   async function start(): Promise<void> {
-    lock = await acquireExclusive(join(options.stateDir, 'twin.lock'));
+    lock = await acquireExclusive(join(dirname(options.socket), 'twin.lock'));
     try {
       await loadStore();
       await server.start();

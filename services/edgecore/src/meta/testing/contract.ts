@@ -95,7 +95,7 @@ export function metaStoreContract(
 
     test('many commits at once share groups, take effect in order, and are told in order', async () => {
       const told: string[] = [];
-      store.subscribe((_space, key, entry) => told.push(`${key}=${entry ? Buffer.from(entry.payload) : ''}`));
+      store.subscribe((_space, key, entry) => told.push(`${key}=${Buffer.from(entry?.payload ?? []).toString()}`));
       await Promise.all(Array.from({ length: 200 }, (_, i) => store.commit([put(`pod/a/p${i % 10}/u`, `v${i}`)])));
       expect(told).toEqual(Array.from({ length: 200 }, (_, i) => `pod/a/p${i % 10}/u=v${i}`));
       expect(store.stats()).toMatchObject({ commits: 200, entries: 10 });
