@@ -1,0 +1,144 @@
+// The HTTPS face: every request is authenticated, routed, and answered once; whatever goes wrong becomes a Status.
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { createServer } from 'node:https';
+import type { AddressInfo, Socket } from 'node:net';
+import type { Component } from '@skerry/common/lifecycle';
+import type { Logger } from '@skerry/common/logger';
+import { isApiError } from '../api/status.js';
+import type { ServingCertificate } from '../auth/certificates.js';
+import type { Authenticator } from '../auth/tokens.js';
+import type { OpenApi } from '../openapi/documents.js';
+import type { Registry } from '../registry/registry.js';
+import { discover, versionInfo } from './discovery.js';
+import { parseResourcePath } from './request-info.js';
+import { pageNotFound, type ResourceHandler } from './resources.js';
+import { send, sendError, sendText } from './respond.js';
+import type { WatchHub } from './watch.js';
+
+export interface ApiServerOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly certificate: ServingCertificate;
+  readonly authenticator: Authenticator;
+  readonly registry: Registry;
+  readonly openApi: OpenApi;
+  readonly resources: ResourceHandler;
+  readonly watches: WatchHub;
+  /** Prometheus text. */
+  readonly metrics: () => string;
+  readonly logger: Logger;
+}
+
+export interface ApiServer extends Component {
+  /** `https://host:port`, once started. */
+  url(): string;
+}
+
+const HEALTH: ReadonlySet<string> = new Set(['/healthz', '/livez', '/readyz']);
+const KEEP_ALIVE_MS = 75_000;
+/** Connections at once; more are refused. */
+const MAX_CONNECTIONS = 10_000;
+
+export function createApiServer(options: ApiServerOptions): ApiServer {
+  const { host, port, certificate, authenticator, registry, openApi, resources, watches, logger } = options;
+  const server = createServer({
+    cert: certificate.certPem,
+    key: certificate.keyPem,
+    ALPNProtocols: ['http/1.1'],
+    minVersion: 'TLSv1.2',
+    keepAliveTimeout: KEEP_ALIVE_MS,
+  });
+  server.maxConnections = MAX_CONNECTIONS;
+  const sockets = new Set<Socket>();
+  let address = '';
+
+  async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const url = new URL(request.url ?? '/', 'https://localhost');
+    const path = url.pathname;
+    if (HEALTH.has(path.replace(/^(\/\w+)(\/ping)?\/?$/, '$1'))) {
+      sendText(response, 200, 'ok');
+      return;
+    }
+    authenticator.authenticate(request.headers.authorization);
+    const target = parseResourcePath(path);
+    if (target !== undefined) {
+      const type = registry.find(target.group, target.version, target.plural);
+      if (type === undefined || (target.namespace !== '' && !type.namespaced)) throw pageNotFound();
+      await resources({ request, response, type, path: target, query: url.searchParams });
+      return;
+    }
+    request.resume();
+    if (request.method !== 'GET') throw pageNotFound();
+    answerDocument(path, response);
+  }
+
+  function answerDocument(path: string, response: ServerResponse): void {
+    if (path === '/version') return send(response, 200, versionInfo());
+    if (path === '/metrics') return sendText(response, 200, options.metrics());
+    if (path === '/')
+      return send(response, 200, { paths: ['/api', '/apis', '/healthz', '/metrics', '/openapi/v3', '/version'] });
+    const found = path.startsWith('/openapi/v3')
+      ? openApi.document(path)
+      : discover(registry, path, address.replace('https://', ''));
+    if (found === undefined) throw pageNotFound();
+    send(response, 200, found);
+  }
+
+  function onRequest(request: IncomingMessage, response: ServerResponse): void {
+    const startedMs = performance.now();
+    answer(request, response)
+      .catch((error: unknown) => {
+        // The rest of a body that was refused is not read: the connection can not be used again.
+        if (!request.complete) response.setHeader('connection', 'close');
+        if (isApiError(error) && error.httpCode === 404 && error.reason === '')
+          sendText(response, 404, `${error.message}\n`);
+        else sendError(response, error, logger);
+        if (!isApiError(error))
+          logger.debug('unexpected', { error: error instanceof Error ? error.stack : String(error) });
+      })
+      .finally(() => {
+        const ms = Math.round(performance.now() - startedMs);
+        logger.debug('request', { method: request.method, url: request.url, code: response.statusCode, ms });
+      });
+  }
+
+  server.on('request', onRequest);
+  server.on('secureConnection', (socket) => {
+    sockets.add(socket);
+    socket.on('close', () => sockets.delete(socket));
+    socket.on('error', () => socket.destroy());
+  });
+  server.on('tlsClientError', (error, socket) => {
+    logger.debug('TLS handshake failed', { error });
+    socket.destroy();
+  });
+
+  return {
+    name: 'api-server',
+    url: () => address,
+    start: () =>
+      new Promise((resolve, reject) => {
+        server.once('error', reject);
+        server.listen(port, host, () => {
+          server.off('error', reject);
+          const bound = server.address() as AddressInfo;
+          address = `https://${bound.family === 'IPv6' ? `[${bound.address}]` : bound.address}:${bound.port}`;
+          resolve();
+        });
+      }),
+    stop: (deadline) =>
+      new Promise((resolve) => {
+        const giveUp = (): void => {
+          for (const socket of sockets) socket.destroy();
+        };
+        server.close(() => {
+          deadline.removeEventListener('abort', giveUp);
+          resolve();
+        });
+        watches.close();
+        server.closeIdleConnections();
+        deadline.addEventListener('abort', giveUp, { once: true });
+        if (deadline.aborted) giveUp();
+      }),
+  };
+}
