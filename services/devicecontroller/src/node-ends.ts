@@ -1,5 +1,6 @@
 // The controller's end of each node's lane session: its Devices down, what it reports on them up.
 // Invariant: one end per node that is there; it keeps nothing beyond its session.
+import { sharedAbortController } from '@skerry/common/abort';
 import type { Clock } from '@skerry/common/clock';
 import type { NodeEnd } from '@skerry/common/controller/controller-link';
 import type { DesiredState } from '@skerry/common/controller/desired-state';
@@ -31,7 +32,7 @@ export function createNodeEnds(options: NodeEndsOptions): NodeEnds {
   const counters: ReportCounters = { applied: 0, gone: 0, rejected: 0 };
 
   function open(node: string): NodeEnd {
-    const closing = new AbortController();
+    const closing = sharedAbortController();
     const sink = createDeviceSink({
       node,
       client,

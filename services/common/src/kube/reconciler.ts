@@ -1,6 +1,7 @@
 // Workers that bring the world in line, one key at a time: take a key, re-read, act, say when to return.
 // Invariants: one key is never reconciled twice at a time; a failure is tried again with the key's own back-off, unless it is terminal; stop
 // waits for what is under way.
+import { sharedAbortController } from '../abort.js';
 import type { Clock } from '../clock.js';
 import { isSkerryError, messageOf, SkerryError } from '../errors.js';
 import type { Component } from '../lifecycle.js';
@@ -58,7 +59,7 @@ export function createReconciler(options: ReconcilerOptions): Reconciler {
   const { clock, random, backoff } = options;
   const logger = options.logger.child({ reconciler: options.name });
   const queue = createWorkqueue({ clock, random, ...(backoff && { backoff }) });
-  const patience = new AbortController();
+  const patience = sharedAbortController();
   const counters = { succeeded: 0, failed: 0, terminal: 0 };
   let workers: Promise<unknown> = Promise.resolve();
 

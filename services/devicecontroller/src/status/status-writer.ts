@@ -2,6 +2,7 @@
 // Invariants: one write per Device at a time, newest value, never an older one after it; per Device at most one write a cycle, all together
 // within the budget; what could not be written stays and is tried again; what a crash loses is made good by the edge's comparison, because
 // `versions` starts empty.
+import { sharedAbortController } from '@skerry/common/abort';
 import type { Clock } from '@skerry/common/clock';
 import { isPassing } from '@skerry/common/controller/settlement';
 import { messageOf } from '@skerry/common/errors';
@@ -205,9 +206,11 @@ export function createStatusWriter(options: StatusWriterOptions): StatusWriter {
   async function flush(deadline: AbortSignal): Promise<void> {
     const left = [...targets.values()].filter((target) => target.dirty && target.object);
     const rest = left[Symbol.iterator]();
+    const patience = sharedAbortController();
+    deadline.addEventListener('abort', () => patience.abort(deadline.reason), { once: true });
     const worker = async (): Promise<void> => {
       for (const target of rest) {
-        await write(target, deadline).catch((error: unknown) =>
+        await write(target, patience.signal).catch((error: unknown) =>
           logger.warn('device status not written; the edge repeats it', { error: messageOf(error) }),
         );
       }
@@ -260,6 +263,11 @@ export function createStatusWriter(options: StatusWriterOptions): StatusWriter {
   };
 }
 
+/** The members that this service writes. */
+function written({ state, lastOnlineTime, twins = [] }: StatusFields): StatusFields {
+  return { ...(state !== undefined && { state }), ...(lastOnlineTime !== undefined && { lastOnlineTime }), twins };
+}
+
 function sameFields(a: StatusFields, b: StatusFields): boolean {
-  return canonicalJson({ ...a, extensions: undefined }) === canonicalJson({ ...b, extensions: undefined });
+  return canonicalJson(written(a)) === canonicalJson(written(b));
 }

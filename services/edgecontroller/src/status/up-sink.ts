@@ -1,6 +1,7 @@
 // What one node reports on its Pods and itself, taken in and written to the API.
 // Invariants: a node speaks of itself and of Pods bound to it only; `versions` holds what this lane session has written and nobody has
 // overwritten since, so that a comparison makes the edge say everything else again.
+import { sharedAbortController } from '@skerry/common/abort';
 import type { Clock } from '@skerry/common/clock';
 import { APPLIED, rejected, rejectionOf } from '@skerry/common/controller/settlement';
 import { isSkerryError } from '@skerry/common/errors';
@@ -54,7 +55,7 @@ interface Attempt {
 export function createUpSink(options: UpSinkOptions): UpSink {
   const { node, pods, self, counters, clock, random, logger } = options;
   const written = new Map<string, Written>();
-  const closing = new AbortController();
+  const closing = sharedAbortController();
   const retry = { signal: closing.signal, clock, random };
 
   async function writePod(key: ParsedKey, payload: Uint8Array): Promise<Attempt> {
