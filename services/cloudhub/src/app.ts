@@ -26,6 +26,8 @@ export interface CloudhubOptions {
   readonly port: number;
   /** With tls.crt, tls.key and ca.crt; looked at again while running. */
   readonly tlsDir: string;
+  /** How often; 10 s unless given. */
+  readonly tlsLookMs?: number;
   readonly instance: string;
   readonly kube: Pick<KubeClient, 'patch' | 'create'>;
   readonly clock: Clock;
@@ -78,7 +80,13 @@ export async function createCloudhub(options: CloudhubOptions): Promise<Cloudhub
   });
   const components = [
     leases,
-    createTlsReloader({ dir: options.tlsDir, source: tls, intervalMs: TLS_LOOK_MS, clock, logger }),
+    createTlsReloader({
+      dir: options.tlsDir,
+      source: tls,
+      intervalMs: options.tlsLookMs ?? TLS_LOOK_MS,
+      clock,
+      logger,
+    }),
     createHousekeeping({
       admission,
       utilization: options.utilization,

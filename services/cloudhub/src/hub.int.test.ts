@@ -1,4 +1,5 @@
 // The hub as its peers meet it: real gRPC over mTLS on a free port.
+import { connect } from 'node:tls';
 import { describe, expect, test } from '@jest/globals';
 import { unary } from '@skerry/common/grpc/client';
 import { anonymousCredentials, clientCredentials } from '@skerry/common/grpc/tls';
@@ -303,11 +304,25 @@ describe('identity', () => {
   test('a certificate that was replaced on disk serves the next connection, open ones go on', () =>
     withWorld(async (world) => {
       const edge = await world.edge('edge-1');
+      const before = await servedCertificate(world);
       await writeServerTls(world.tlsDir, world.authority);
+      while ((await servedCertificate(world)) === before) await new Promise((resolve) => setTimeout(resolve, 10));
       const controller = await world.controller(KUBE);
       await pair(edge, controller, 'edge-1');
+      expect(world.hub.counters().edgesConnected).toBe(1);
     }));
 });
+
+/** Fingerprint of what the hub shows to a new connection. */
+function servedCertificate(world: World): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = connect({ host: '127.0.0.1', port: world.hub.port(), ca: world.authority.certPem }, () => {
+      resolve(socket.getPeerCertificate().fingerprint256);
+      socket.destroy();
+    });
+    socket.on('error', reject);
+  });
+}
 
 describe('enrolment', () => {
   const request = { token: 'id.secret', node: 'edge-9', publicKey: Buffer.from([1]), proof: Buffer.from([2]) };

@@ -3,6 +3,7 @@
 // held for one node and lane is bounded by the credit that its receiver gave; one slow peer delays nobody else.
 import type { Clock, Timer } from '@skerry/common/clock';
 import { SkerryError } from '@skerry/common/errors';
+import { Fifo } from '@skerry/common/link/fifo';
 import { controllerOf } from '@skerry/common/link/lanes';
 import { createRelayGuard, type RelayGuard } from '@skerry/common/link/relay-guard';
 import type { Channel, ChannelEnd, Envelope } from '@skerry/common/link/types';
@@ -73,7 +74,7 @@ export function createHub(options: HubOptions): Hub {
   const edges = new Map<number, EdgeSession>();
   const controllers = new Map<number, ControllerSession>();
   const severed = new Set<Timer>();
-  const effects: Effect[] = [];
+  const effects = new Fifo<Effect>();
   let performing = false;
   let lastSession = 0;
   let turn = 0;
@@ -125,7 +126,7 @@ export function createHub(options: HubOptions): Hub {
 
   /** In the order of the decisions, also when performing one leads to the next. */
   function perform(decided: readonly Effect[]): void {
-    effects.push(...decided);
+    for (const effect of decided) effects.push(effect);
     if (performing) return;
     performing = true;
     for (let effect = effects.shift(); effect; effect = effects.shift()) performOne(effect);

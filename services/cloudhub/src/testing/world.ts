@@ -94,6 +94,7 @@ export async function withWorld(fn: (world: World) => Promise<void>, port = 0): 
       host: '127.0.0.1',
       port,
       tlsDir,
+      tlsLookMs: 20,
       instance: 'hub-0',
       kube: leaseList(renewed),
       clock,
