@@ -3,6 +3,8 @@
 import type { Clock } from '@skerry/common/clock';
 import type { Logger } from '@skerry/common/logger';
 import type { KubeObject } from '../api/objects.js';
+import type { Propagation } from '../operations/delete.js';
+import { isGone } from '../operations/write.js';
 import type { ObjectKey, StoredObject } from '../storage/changes.js';
 import type { Transaction } from '../storage/draft.js';
 import type { Store } from '../storage/store.js';
@@ -17,8 +19,6 @@ export interface ControllerOptions {
   /** A fresh UUID for objects that a controller creates (Events). */
   readonly newUid: () => string;
 }
-
-export type Propagation = 'Background' | 'Foreground' | 'Orphan';
 
 export interface DeleteRequest {
   /** Undefined: what the object itself asks for; 0: at once. */
@@ -39,17 +39,8 @@ export const EVENTS = 'events';
 export const NAMESPACES = 'namespaces';
 export const LEASES = 'leases.coordination.k8s.io';
 
-/** RFC 3339 with seconds, as metadata and conditions have it. */
-export function timestamp(ms: number): string {
-  return `${new Date(ms).toISOString().slice(0, 19)}Z`;
-}
-
-/**
- * Stores `next`; an object in deletion that no finalizer and no grace period holds any more is removed instead, as an update by a client
- * would do.
- */
+/** Stores `next`, or removes it when it is in deletion and nothing holds it any more, as an update by a client would do. */
 export function putOrFinish(tx: Transaction, key: ObjectKey, next: KubeObject): void {
-  const stored = tx.put(key, next);
-  const { deletionTimestamp, deletionGracePeriodSeconds = 0, finalizers = [] } = stored.object.metadata;
-  if (deletionTimestamp !== undefined && deletionGracePeriodSeconds === 0 && finalizers.length === 0) tx.remove(key);
+  if (isGone(next)) tx.remove(key);
+  else tx.put(key, next);
 }

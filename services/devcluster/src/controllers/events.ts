@@ -1,9 +1,10 @@
 // Events that the cluster's own controllers write. The name is a hash of what is said, so that a repetition is a count and not an object.
 import { createHash } from 'node:crypto';
 import { type JsonObject, textAt } from '../api/objects.js';
+import { rfc3339 } from '../operations/delete.js';
 import type { StoredObject } from '../storage/changes.js';
 import type { Transaction } from '../storage/draft.js';
-import { EVENTS, timestamp } from './access.js';
+import { EVENTS } from './access.js';
 
 export interface EventText {
   /** For example `Pod`; only kinds of the core group have events here. */
@@ -30,7 +31,7 @@ export function recordEvent(tx: Transaction, involved: StoredObject, text: Event
   const namespace = involved.key.namespace || 'default';
   const name = `${involved.key.name.slice(0, MAX_NAME)}.${hashOf(involved, text)}`;
   const key = { collection: EVENTS, namespace, name };
-  const now = timestamp(context.nowMs);
+  const now = rfc3339(context.nowMs);
   const known = tx.get(key)?.object;
   if (known !== undefined) {
     if (context.nowMs - Date.parse(textAt(known, 'lastTimestamp')) < (context.quietMs ?? 0)) return;

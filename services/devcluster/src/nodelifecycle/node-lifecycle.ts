@@ -6,7 +6,7 @@
 import type { Component } from '@skerry/common/lifecycle';
 import { at, equalJson, type KubeObject, textAt } from '../api/objects.js';
 import { type ControllerOptions, type DeleteObject, NODES, PODS } from '../controllers/access.js';
-import { findCondition, withCondition } from '../controllers/conditions.js';
+import { findCondition } from '../controllers/conditions.js';
 import { recordEvent } from '../controllers/events.js';
 import { createPassLoop } from '../controllers/pass-loop.js';
 import type { Taint } from '../controllers/taints.js';
@@ -15,6 +15,7 @@ import type { Change, StoredObject } from '../storage/changes.js';
 import type { Transaction } from '../storage/draft.js';
 import { drivingTaints, stayMs } from './eviction.js';
 import { correctedTaints, type SilenceLimits, silentStatus, trustLeftMs } from './health.js';
+import { collect, evict, markNotReady, NODE_CONTROLLER, type PodWriteContext } from './pods.js';
 import { createSightings } from './sightings.js';
 
 export interface NodeLifecycleOptions extends ControllerOptions {
@@ -40,15 +41,11 @@ interface Memory {
   readonly missing: ReadonlyMap<string, number>;
 }
 
-interface PassContext {
-  readonly now: string;
-  readonly nowMs: number;
+interface PassContext extends PodWriteContext {
   readonly monotonicMs: number;
-  readonly newUid: () => string;
   readonly silentMs: (node: string) => number;
   readonly limits: SilenceLimits;
   readonly orphanMs: number;
-  readonly deleteObject: DeleteObject;
 }
 
 interface PassResult extends Memory {
@@ -109,7 +106,7 @@ function correctNode(tx: Transaction, stored: StoredObject, silent: boolean, con
     recordEvent(
       tx,
       stored,
-      { kind: 'Node', type: 'Normal', reason: 'NodeNotReady', message, component: CONTROLLER },
+      { kind: 'Node', type: 'Normal', reason: 'NodeNotReady', message, component: NODE_CONTROLLER },
       context,
     );
   }
@@ -118,57 +115,6 @@ function correctNode(tx: Transaction, stored: StoredObject, silent: boolean, con
   if (node !== stored.object) tx.put(stored.key, node);
   const ready = findCondition(node.status, 'Ready');
   return { ready: ready === undefined || ready['status'] === 'True', driving: drivingTaints(node) };
-}
-
-const CONTROLLER = 'node-controller';
-
-function markNotReady(tx: Transaction, { key }: StoredObject, context: PassContext): void {
-  const stored = tx.get(key);
-  const old = findCondition(stored?.object.status, 'Ready');
-  if (stored === undefined || old?.['status'] !== 'True') return;
-  const status = withCondition(stored.object.status, { type: 'Ready', status: 'False' }, context.now);
-  if (status !== undefined) tx.put(key, { ...stored.object, status });
-  const text = { reason: 'NodeNotReady', message: 'Node is not ready', component: CONTROLLER } as const;
-  recordEvent(tx, stored, { kind: 'Pod', type: 'Warning', ...text }, context);
-}
-
-function evict(tx: Transaction, { key }: StoredObject, context: PassContext): void {
-  const message = 'Taint manager: deleting due to NoExecute taint';
-  const stored = disrupt(tx, key, { reason: 'DeletionByTaintManager', message }, context);
-  if (stored === undefined) return;
-  const text = `Marking for deletion Pod ${key.namespace}/${key.name}`;
-  const said = { reason: 'TaintManagerEviction', message: text, component: 'taint-eviction-controller' } as const;
-  recordEvent(tx, stored, { kind: 'Pod', type: 'Normal', ...said }, context);
-  context.deleteObject(tx, stored, {});
-}
-
-/** Nobody is left to end the Pod: it is declared failed and removed at once. */
-function collect(tx: Transaction, { key }: StoredObject, context: PassContext): void {
-  const message = 'PodGC: node no longer exists';
-  const stored = disrupt(tx, key, { reason: 'DeletionByPodGC', message, ended: true }, context);
-  if (stored !== undefined) context.deleteObject(tx, stored, { graceSeconds: 0 });
-}
-
-interface Disruption {
-  readonly reason: string;
-  readonly message: string;
-  readonly ended?: boolean;
-}
-
-/** Says in the Pod's status why it is deleted. */
-function disrupt(
-  tx: Transaction,
-  key: StoredObject['key'],
-  { reason, message, ended = false }: Disruption,
-  { now }: PassContext,
-): StoredObject | undefined {
-  const stored = tx.get(key);
-  if (stored === undefined) return undefined;
-  const phase = at(stored.object.status, 'phase');
-  const failed = ended && phase !== 'Succeeded' && phase !== 'Failed' ? { phase: 'Failed' } : {};
-  const status = { ...stored.object.status, ...failed };
-  const next = withCondition(status, { type: 'DisruptionTarget', status: 'True', reason, message }, now) ?? status;
-  return equalJson(next, stored.object.status) ? stored : tx.put(key, { ...stored.object, status: next });
 }
 
 /** Whether a change can call for work at once; Leases only defer it. */

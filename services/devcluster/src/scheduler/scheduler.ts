@@ -4,10 +4,11 @@
 // Invariant: a Pod is decided on inside the transaction that binds it, against the Pods bound before it.
 import type { Component } from '@skerry/common/lifecycle';
 import { equalJson, type KubeObject } from '../api/objects.js';
-import { type ControllerOptions, NODES, PODS, timestamp } from '../controllers/access.js';
+import { type ControllerOptions, NODES, PODS } from '../controllers/access.js';
 import { withCondition } from '../controllers/conditions.js';
 import { recordEvent } from '../controllers/events.js';
 import { createPassLoop } from '../controllers/pass-loop.js';
+import { rfc3339 } from '../operations/delete.js';
 import type { Change, ObjectKey, StoredObject } from '../storage/changes.js';
 import type { Transaction } from '../storage/draft.js';
 import { hasEnded, isPending, SCHEDULER, schedule, viewNodes, withPod } from './schedule.js';
@@ -47,7 +48,7 @@ export function scheduleBatch(tx: Transaction, keys: readonly ObjectKey[], conte
 function bind(tx: Transaction, stored: StoredObject, node: string, context: SchedulingContext): void {
   const { key, object } = stored;
   const condition = { type: 'PodScheduled', status: 'True' } as const;
-  const status = withCondition(object.status, condition, timestamp(context.nowMs)) ?? object.status ?? {};
+  const status = withCondition(object.status, condition, rfc3339(context.nowMs)) ?? object.status ?? {};
   tx.put(key, { ...object, spec: { ...object.spec, nodeName: node }, status });
   const message = `Successfully assigned ${key.namespace}/${key.name} to ${node}`;
   recordEvent(tx, stored, { kind: 'Pod', type: 'Normal', reason: 'Scheduled', message, component: SCHEDULER }, context);
@@ -56,7 +57,7 @@ function bind(tx: Transaction, stored: StoredObject, node: string, context: Sche
 function refuse(tx: Transaction, stored: StoredObject, message: string, context: SchedulingContext): void {
   const { key, object } = stored;
   const condition = { type: 'PodScheduled', status: 'False', reason: 'Unschedulable', message } as const;
-  const status = withCondition(object.status, condition, timestamp(context.nowMs));
+  const status = withCondition(object.status, condition, rfc3339(context.nowMs));
   if (status !== undefined) tx.put(key, { ...object, status });
   const text = { kind: 'Pod', type: 'Warning', reason: 'FailedScheduling', message, component: SCHEDULER } as const;
   recordEvent(tx, stored, text, { ...context, quietMs: REPEAT_MS });

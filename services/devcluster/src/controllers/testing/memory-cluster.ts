@@ -3,8 +3,7 @@ import type { JsonObject, KubeObject } from '../../api/objects.js';
 import type { Change, ObjectKey } from '../../storage/changes.js';
 import { createDraft, type Transaction } from '../../storage/draft.js';
 import { createState } from '../../storage/state.js';
-import type { ClusterAccess, DeleteObject } from '../access.js';
-import { putOrFinish } from '../access.js';
+import type { ClusterAccess } from '../access.js';
 
 export interface MemoryCluster extends ClusterAccess {
   /** Creates or replaces an object; its uid is `<collection>/<name>` unless given. */
@@ -55,21 +54,5 @@ export function memoryCluster(): MemoryCluster {
     object: (collection, name, namespace) => state.get(keyOf(collection, name, namespace))?.object,
     names: (collection) => state.list(collection).map(({ key }) => key.name),
     commits: () => commits,
-  };
-}
-
-/** What a registry does for a DELETE, as far as controllers can tell. */
-export function simpleDelete(now: () => string): DeleteObject {
-  return (tx, { key, object }, { graceSeconds, propagation }) => {
-    const { metadata } = object;
-    const added = { Foreground: ['foregroundDeletion'], Orphan: ['orphan'], Background: [] }[
-      propagation ?? 'Background'
-    ];
-    const finalizers = [...new Set([...(metadata.finalizers ?? []), ...added])];
-    const bound = key.collection === 'pods' && object.spec?.['nodeName'] !== undefined;
-    const deletionGracePeriodSeconds = bound ? (graceSeconds ?? 30) : 0;
-    const deletionTimestamp = metadata.deletionTimestamp ?? now();
-    const next = { ...metadata, finalizers, deletionTimestamp, deletionGracePeriodSeconds };
-    putOrFinish(tx, key, { ...object, metadata: next });
   };
 }
