@@ -3,7 +3,6 @@
 // (401), a read also after a failure that passes; every failure is a KubeError.
 import { setMaxListeners } from 'node:events';
 import type { Dispatcher } from 'undici';
-import { sharedAbortController } from '../abort.js';
 import type { Clock } from '../clock.js';
 import { isSkerryError, messageOf } from '../errors.js';
 import { backoffMs } from './backoff.js';
@@ -95,7 +94,7 @@ export function createKubeTransport(options: TransportOptions): KubeTransport {
     bodyTimeoutMs: 30_000,
   });
   const counts = new Map<string, { verb: string; resource: string; code: string; count: number }>();
-  const closing = sharedAbortController();
+  const closing = new AbortController();
   let retries = 0;
   let openStreams = 0;
 
