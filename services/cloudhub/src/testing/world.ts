@@ -195,7 +195,7 @@ function createPeer(channel: Channel, closeClient: () => void): Peer {
       const [found] = index < 0 ? [] : received.splice(index, 1);
       return found ? Promise.resolve(found) : new Promise((resolve) => waiting.push({ fits, resolve }));
     },
-    send: channel.send,
+    send: (envelope) => channel.send(envelope),
     close() {
       channel.close({});
       closeClient();

@@ -27,30 +27,17 @@ export function createHubDialer(options: HubDialerOptions): HubDialer {
   const { kind, instance, softwareVersion, claims, clock, logger } = options;
   return async (hub, signal) => {
     const client = new ControllerLinkServiceClient(hub, clientCredentials(options.tls()), linkChannelOptions());
+    const connect = () => {
+      const call = client.attach();
+      call.once('status', () => client.close());
+      return call;
+    };
+    const value = { kind, instance, softwareVersion, claims: claims() };
     try {
-      const channel = await dialChannel({
-        connect: () => client.attach(),
-        hello: { role: { $case: 'controller', value: { kind, instance, softwareVersion, claims: claims() } } },
-        clock,
-        logger,
-        signal,
-      });
-      return closing(channel, () => client.close());
+      return await dialChannel({ connect, hello: { role: { $case: 'controller', value } }, clock, logger, signal });
     } catch (error) {
       client.close();
       throw error;
     }
-  };
-}
-
-/** The channel, with `close` called at its end. */
-function closing(channel: Channel, close: () => void): Channel {
-  return {
-    ...channel,
-    onEnd: (listener) =>
-      channel.onEnd((end) => {
-        close();
-        listener(end);
-      }),
   };
 }
