@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
 import { Metadata } from '@grpc/grpc-js';
 import { type Clock, systemClock } from '@skerry/common/clock';
-import { isSkerryError, messageOf } from '@skerry/common/errors';
+import { messageOf } from '@skerry/common/errors';
 import { unary, unixClient } from '@skerry/common/grpc/client';
 import { HUB_TLS_SECRET } from '@skerry/common/kube/join-token';
 import { isNotFound } from '@skerry/common/kube/kube-error';
@@ -151,19 +151,8 @@ async function applyAll(instance: Instance, path: string): Promise<void> {
 }
 
 /** A kind that was defined a moment ago may not be served yet. */
-async function applyWhenServed(instance: Instance, kube: KubeSession['kube'], object: KubeObject): Promise<void> {
-  await instance.waiter.until(
-    `apply of ${object.kind} ${object.metadata?.name}`,
-    async () => {
-      try {
-        return await apply(kube, object);
-      } catch (error) {
-        if (isSkerryError(error, 'invalid_argument')) instance.report.note(`  ! ${messageOf(error)}`);
-        throw error;
-      }
-    },
-    20_000,
-  );
+async function applyWhenServed({ waiter }: Instance, kube: KubeSession['kube'], object: KubeObject): Promise<void> {
+  await waiter.until(`apply of ${object.kind} ${object.metadata?.name}`, () => apply(kube, object));
 }
 
 /** The manifests as they are, with the port that this instance chose. */

@@ -1,9 +1,12 @@
 // Waiting for the world to become what a step of the demonstration promises.
 import type { Clock } from '@skerry/common/clock';
-import { messageOf, SkerryError } from '@skerry/common/errors';
+import { isSkerryError, messageOf, SkerryError } from '@skerry/common/errors';
 
 export interface Waiter {
-  /** Asks `probe` until it gives a value; an error of the probe counts as "not yet" and is told when time is up. */
+  /**
+   * Asks `probe` until it gives a value. An error of the probe counts as "not yet" and is told when time is up, except
+   * `invalid_argument`: what is wrong in itself does not become right by waiting.
+   */
   until<T>(what: string, probe: () => Promise<T | undefined>, timeoutMs?: number): Promise<T>;
 }
 
@@ -30,6 +33,7 @@ export function createWaiter(options: WaiterOptions): Waiter {
           const value = await probe();
           if (value !== undefined) return value;
         } catch (error) {
+          if (isSkerryError(error, 'invalid_argument')) throw error;
           last = messageOf(error);
         }
         await clock.sleep(POLL_MS, signal);
