@@ -49,6 +49,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     keepAliveTimeout: KEEP_ALIVE_MS,
   });
   server.maxConnections = MAX_CONNECTIONS;
+  let stopping = false;
   const sockets = new Set<Socket>();
   let address = '';
 
@@ -85,6 +86,11 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   }
 
   function onRequest(request: IncomingMessage, response: ServerResponse): void {
+    if (stopping) {
+      // A client that goes on using its kept connections would hold the stop up for ever.
+      request.socket.destroy();
+      return;
+    }
     const startedMs = performance.now();
     answer(request, response)
       .catch((error: unknown) => {
@@ -100,6 +106,9 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
         const ms = Math.round(performance.now() - startedMs);
         logger.debug('request', { method: request.method, url: request.url, code: response.statusCode, ms });
       });
+    response.on('close', () => {
+      if (stopping) server.closeIdleConnections();
+    });
   }
 
   server.on('request', onRequest);
@@ -135,6 +144,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
           deadline.removeEventListener('abort', giveUp);
           resolve();
         });
+        stopping = true;
         watches.close();
         server.closeIdleConnections();
         deadline.addEventListener('abort', giveUp, { once: true });
