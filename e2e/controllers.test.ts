@@ -211,7 +211,7 @@ describe('Pods', () => {
     () =>
       withCloud(async (cloud) => {
         const edge = await register(cloud, 'edge-1');
-        const pods = [];
+        const pods: { key: string; statusKey: string }[] = [];
         for (let n = 0; n < 20; n++) pods.push(await create(cloud, pod(`load-${n}`, 'edge-1')));
         for (const { key } of pods) await arrived(edge, key);
         const say = (round: number): void => {
