@@ -18,16 +18,8 @@ import {
   RenewResponse,
 } from '@skerry/gen/skerry/cloud/v1/cloud';
 import { Controller, type Frame, Goodbye_Reason, type Hello, Lane } from '@skerry/gen/skerry/link/v1/link';
-import {
-  allShards,
-  bodyOf,
-  controlOf,
-  type Peer,
-  shardClaim,
-  type World,
-  withWorld,
-  writeServerTls,
-} from './testing/world.js';
+import { allShards, shardClaim } from './testing/claims.js';
+import { bodyOf, controlOf, type Peer, type World, withWorld, writeServerTls } from './testing/world.js';
 
 const KUBE = Controller.CONTROLLER_KUBE;
 const DEVICE = Controller.CONTROLLER_DEVICE;

@@ -86,8 +86,9 @@ export function createHub(options: HubOptions): Hub {
     channel.onEnd((end) => edgeEnded(edge, end));
     counters.edgesConnected += 1;
     logger.info('edge connected', { node, generation: hello.generation, version: hello.softwareVersion });
-    channel.start();
     perform(registry.edgeOpened({ session: edge.session, node, hello }));
+    // Last: a channel that has ended meanwhile says so now.
+    channel.start();
   }
 
   function edgeEnded(edge: EdgeSession, end: ChannelEnd): void {
@@ -109,8 +110,8 @@ export function createHub(options: HubOptions): Hub {
     channel.onEnd((end) => controllerEnded(controller, end));
     counters.controllersConnected += 1;
     logger.info('controller attached', { controller: Controller[kind], instance, shards: claims.length });
-    channel.start();
     perform(registry.controllerOpened({ session: controller.session, kind, instance }, claims));
+    channel.start();
   }
 
   function controllerEnded(controller: ControllerSession, end: ChannelEnd): void {
@@ -129,8 +130,11 @@ export function createHub(options: HubOptions): Hub {
     for (const effect of decided) effects.push(effect);
     if (performing) return;
     performing = true;
-    for (let effect = effects.shift(); effect; effect = effects.shift()) performOne(effect);
-    performing = false;
+    try {
+      for (let effect = effects.shift(); effect; effect = effects.shift()) performOne(effect);
+    } finally {
+      performing = false;
+    }
   }
 
   function performOne(effect: Effect): void {

@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { systemClock } from '@skerry/common/clock';
 import { anonymousCredentials, clientCredentials, type TlsMaterial } from '@skerry/common/grpc/tls';
 import type { KubeClient } from '@skerry/common/kube/client';
-import { shardOf } from '@skerry/common/kube/shard';
 import { createLifecycle } from '@skerry/common/lifecycle';
 import { dialChannel } from '@skerry/common/link/channel';
 import { linkChannelOptions } from '@skerry/common/link/grpc-options';
@@ -22,6 +21,7 @@ import { withTempDir } from '@skerry/common/testing/temp-dir';
 import { ControllerLinkServiceClient, EdgeLinkServiceClient } from '@skerry/gen/skerry/cloud/v1/cloud';
 import { Controller, type Hello, Lane, type ShardClaim } from '@skerry/gen/skerry/link/v1/link';
 import { type Cloudhub, createCloudhub } from '../app.js';
+import { allShards } from './claims.js';
 
 const DAY_MS = 86_400_000;
 const clock = systemClock();
@@ -67,12 +67,6 @@ export interface ControllerOptions {
   readonly claims?: readonly ShardClaim[];
   readonly as?: ControllerName;
 }
-
-export const allShards = (epoch: number): ShardClaim[] =>
-  Array.from({ length: 64 }, (_, shard) => ({ shard, epoch: BigInt(epoch) }));
-export const shardClaim = (node: string, epoch: number): ShardClaim[] => [
-  { shard: shardOf(node), epoch: BigInt(epoch) },
-];
 
 /** On the control lane, by its case. */
 export const controlOf =
