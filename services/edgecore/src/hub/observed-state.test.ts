@@ -97,6 +97,7 @@ describe('observed state', () => {
     await meta.close();
     await open();
     expect(versions()).toEqual({ [POD]: 'done' });
+    expect(told).toEqual([POD]);
     state.open('engine', () => {}).complete();
     expect(versions()).toEqual({ [POD]: 'done' });
     state.settled(POD, 'done', applied);

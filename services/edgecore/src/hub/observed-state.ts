@@ -163,6 +163,8 @@ export function createObservedState(options: ObservedStateOptions): ObservedStat
     open,
     follow(follower) {
       listener = follower;
+      // What an earlier edgecore kept is delivered even if its reporter never comes back.
+      for (const key of items.keys()) follower.dirty(key);
     },
     answered: () => answered,
     pending: () => [...items.values()].filter(({ isSettled }) => !isSettled).length,
