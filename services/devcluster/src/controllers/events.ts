@@ -4,7 +4,7 @@ import { type JsonObject, textAt } from '../api/objects.js';
 import { rfc3339 } from '../operations/delete.js';
 import type { StoredObject } from '../storage/changes.js';
 import type { Transaction } from '../storage/draft.js';
-import { EVENTS } from './access.js';
+import { EVENTS, NAMESPACES } from './access.js';
 
 export interface EventText {
   /** For example `Pod`; only kinds of the core group have events here. */
@@ -26,9 +26,11 @@ export interface EventContext {
 /** Of the name of the object; the rest of the 253 characters is a dot and the hash. */
 const MAX_NAME = 236;
 
-/** Writes an event about `involved`, or counts it when the same was said before. */
+/** Writes an event about `involved`, or counts it when the same was said before. A namespace in deletion takes none. */
 export function recordEvent(tx: Transaction, involved: StoredObject, text: EventText, context: EventContext): void {
   const namespace = involved.key.namespace || 'default';
+  const home = tx.get({ collection: NAMESPACES, namespace: '', name: namespace });
+  if (home === undefined || home.object.metadata.deletionTimestamp !== undefined) return;
   const name = `${involved.key.name.slice(0, MAX_NAME)}.${hashOf(involved, text)}`;
   const key = { collection: EVENTS, namespace, name };
   const now = rfc3339(context.nowMs);

@@ -1,6 +1,7 @@
 // A store without a disk, for tests of controllers: the real state and drafts, commits at the next microtask.
+// It has the namespace `default`.
 import type { JsonObject, KubeObject } from '../../api/objects.js';
-import type { Change, ObjectKey } from '../../storage/changes.js';
+import { type Change, type ObjectKey, storedObject } from '../../storage/changes.js';
 import { createDraft, type Transaction } from '../../storage/draft.js';
 import { createState } from '../../storage/state.js';
 import type { ClusterAccess } from '../access.js';
@@ -20,6 +21,8 @@ export function memoryCluster(): MemoryCluster {
   const listeners = new Set<(changes: readonly Change[]) => void>();
   let revision = 0;
   let commits = 0;
+  const home = { metadata: { name: 'default', uid: 'namespaces/default' }, spec: { finalizers: ['kubernetes'] } };
+  state.apply({ type: 'ADDED', current: storedObject(keyOf('namespaces', 'default'), 0, home) });
 
   async function transact<T>(fn: (tx: Transaction) => T): Promise<T> {
     await Promise.resolve();
@@ -31,8 +34,6 @@ export function memoryCluster(): MemoryCluster {
     if (draft.changes.length > 0) for (const listener of listeners) listener(draft.changes);
     return value;
   }
-
-  const keyOf = (collection: string, name: string, namespace = ''): ObjectKey => ({ collection, namespace, name });
 
   return {
     get: state.get,
@@ -55,4 +56,8 @@ export function memoryCluster(): MemoryCluster {
     names: (collection) => state.list(collection).map(({ key }) => key.name),
     commits: () => commits,
   };
+}
+
+function keyOf(collection: string, name: string, namespace = ''): ObjectKey {
+  return { collection, namespace, name };
 }
