@@ -37,8 +37,6 @@ export interface DevclusterOptions {
   readonly tokens?: readonly Token[];
   /** How long a node may be silent before it is not ready any more; default 50 s, as upstream. */
   readonly nodeGracePeriodMs?: number;
-  /** How often nodes are looked at; default 5 s. */
-  readonly nodeMonitorPeriodMs?: number;
   /** How long an Event is kept; default 1 h. */
   readonly eventTtlMs?: number;
   /** Changes kept for watches, for each resource. */
@@ -64,7 +62,6 @@ const COMPACT_AT_BYTES = 16 * 1024 * 1024;
 const MAX_WAITING_WRITES = 10_000;
 const STOP_TIMEOUT_MS = 5_000;
 const NODE_GRACE_MS = 50_000;
-const NODE_MONITOR_MS = 5_000;
 const EVENT_TTL_MS = 3_600_000;
 
 interface Running {
@@ -132,7 +129,7 @@ async function startAll(options: DevclusterOptions, kubeconfigPath: string): Pro
       random: (below) => randomInt(below),
     });
     await bootstrap(operations, registry);
-    const watches = createWatchHub(store, clock);
+    const watches = createWatchHub(store, registry, clock);
     const server = createApiServer({
       host,
       port,
@@ -149,13 +146,10 @@ async function startAll(options: DevclusterOptions, kubeconfigPath: string): Pro
     const controllers = createControllers({
       store,
       registry,
-      operations,
-      watches,
       clock,
       logger,
       newUid: randomUUID,
       nodeGracePeriodMs: options.nodeGracePeriodMs ?? NODE_GRACE_MS,
-      nodeMonitorPeriodMs: options.nodeMonitorPeriodMs ?? NODE_MONITOR_MS,
       eventTtlMs: options.eventTtlMs ?? EVENT_TTL_MS,
     });
     const lifecycle = createLifecycle({

@@ -6,6 +6,7 @@ import { isObject } from '../api/objects.js';
 import { ApiError, badRequest, unsupportedMediaType } from '../api/status.js';
 import type { Body } from '../operations/decode.js';
 import { findDuplicates } from './json-duplicates.js';
+import { decodeProtobuf, PROTOBUF } from './protobuf.js';
 
 /** What upstream takes at most. */
 export const MAX_BODY_BYTES = 3 * 1024 * 1024;
@@ -17,7 +18,7 @@ export function contentTypeOf(request: IncomingMessage): string {
 }
 
 /** Throws 413 for a body that is too large. */
-export async function readBody(request: IncomingMessage): Promise<string> {
+export async function readBody(request: IncomingMessage): Promise<Buffer> {
   const declared = Number(request.headers['content-length'] ?? 0);
   if (declared > MAX_BODY_BYTES) throw tooLarge();
   const chunks: Buffer[] = [];
@@ -27,17 +28,19 @@ export async function readBody(request: IncomingMessage): Promise<string> {
     if (bytes > MAX_BODY_BYTES) throw tooLarge();
     chunks.push(chunk);
   }
-  return Buffer.concat(chunks).toString('utf8');
+  return Buffer.concat(chunks);
 }
 
 function tooLarge(): ApiError {
   return new ApiError(413, 'RequestEntityTooLarge', `Request entity too large: limit is ${MAX_BODY_BYTES}`);
 }
 
-const ACCEPTED = ['application/json', 'application/yaml'];
+const ACCEPTED = ['application/json', 'application/yaml', PROTOBUF];
 
-/** A JSON or YAML document of any shape. Throws 400 and 415. */
-export function parseBody(text: string, contentType: string): { value: unknown; duplicates: readonly string[] } {
+/** A document of any shape, in JSON, YAML or (built-in kinds only) protobuf. Throws 400 and 415. */
+export function parseBody(bytes: Buffer, contentType: string): { value: unknown; duplicates: readonly string[] } {
+  if (contentType === PROTOBUF) return { value: decodeProtobuf(bytes), duplicates: [] };
+  const text = bytes.toString('utf8');
   if (contentType === '' || contentType === 'application/json') return parseJson(text);
   if (contentType === 'application/yaml' || contentType === 'text/yaml') return parseYaml(text);
   throw unsupportedMediaType(ACCEPTED);
@@ -71,8 +74,8 @@ export function parseYaml(text: string): { value: unknown; duplicates: readonly 
 }
 
 /** The body of a create or update: an object. Throws 400, 415. */
-export function objectBody(text: string, contentType: string): Body {
-  const { value, duplicates } = parseBody(text, contentType);
+export function objectBody(bytes: Buffer, contentType: string): Body {
+  const { value, duplicates } = parseBody(bytes, contentType);
   if (!isObject(value)) throw badRequest('the body must be a JSON object');
   return { value, duplicates };
 }

@@ -128,7 +128,7 @@ export function createResourceHandler(options: ResourceHandlerOptions): Resource
     const view = viewOf(call);
     const contentType = contentTypeOf(request);
     refusePatchType(type, contentType);
-    const input = patchInput(type, contentType, await readBody(request));
+    const input = patchInput(type, contentType, (await readBody(request)).toString('utf8'));
     const { options: write, warnings } = writeOptions(call);
     const stored = await operations.patch(targetOf(call, isStatus), input, write);
     send(call.response, 200, renderObject(view, stored), warnings);
@@ -235,9 +235,9 @@ function patchInput(type: ResourceType, contentType: string, text: string): Patc
 }
 
 async function optionalBody({ request }: ResourceCall): Promise<JsonObject | undefined> {
-  const text = await readBody(request);
-  if (text.trim() === '') return undefined;
-  const { value } = parseBody(text, contentTypeOf(request));
+  const bytes = await readBody(request);
+  if (bytes.length === 0) return undefined;
+  const { value } = parseBody(bytes, contentTypeOf(request));
   if (!isObject(value)) throw badRequest('DeleteOptions must be a JSON object');
   return value;
 }

@@ -4,6 +4,7 @@ import { createServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Component } from '@skerry/common/lifecycle';
 import type { Logger } from '@skerry/common/logger';
+import type { JsonObject } from '../api/objects.js';
 import { isApiError } from '../api/status.js';
 import type { ServingCertificate } from '../auth/certificates.js';
 import type { Authenticator } from '../auth/tokens.js';
@@ -35,6 +36,7 @@ export interface ApiServer extends Component {
 }
 
 const HEALTH: ReadonlySet<string> = new Set(['/healthz', '/livez', '/readyz']);
+const PATHS = ['/api', '/apis', '/healthz', '/livez', '/metrics', '/openapi/v3', '/readyz', '/version'];
 const KEEP_ALIVE_MS = 75_000;
 /** Connections at once; more are refused. */
 const MAX_CONNECTIONS = 10_000;
@@ -74,15 +76,20 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   }
 
   function answerDocument(path: string, response: ServerResponse): void {
-    if (path === '/version') return send(response, 200, versionInfo());
-    if (path === '/metrics') return sendText(response, 200, options.metrics());
-    if (path === '/')
-      return send(response, 200, { paths: ['/api', '/apis', '/healthz', '/metrics', '/openapi/v3', '/version'] });
-    const found = path.startsWith('/openapi/v3')
-      ? openApi.document(path)
-      : discover(registry, path, address.replace('https://', ''));
+    if (path === '/metrics') {
+      sendText(response, 200, options.metrics());
+      return;
+    }
+    const found = documentAt(path);
     if (found === undefined) throw pageNotFound();
     send(response, 200, found);
+  }
+
+  function documentAt(path: string): JsonObject | string | undefined {
+    if (path === '/') return { paths: PATHS };
+    if (path === '/version') return versionInfo();
+    if (path.startsWith('/openapi/v3')) return openApi.document(path);
+    return discover(registry, path, address.replace('https://', ''));
   }
 
   function onRequest(request: IncomingMessage, response: ServerResponse): void {

@@ -5,6 +5,8 @@ import type { Clock, Timer } from '@skerry/common/clock';
 import type { JsonObject } from '../api/objects.js';
 import { type ApiError, badRequest, expired } from '../api/status.js';
 import { type Filter, parseRevision, tooLarge } from '../operations/read.js';
+import { CRDS } from '../registry/crd.js';
+import type { Registry } from '../registry/registry.js';
 import { apiVersionOf } from '../registry/types.js';
 import type { Change, StoredObject } from '../storage/changes.js';
 import type { Store } from '../storage/store.js';
@@ -52,8 +54,6 @@ export interface WatchHub {
   serve(response: ServerResponse, view: () => View, query: WatchQuery): void;
   /** Ends every watch. */
   close(): void;
-  /** Ends the watches of a collection that is no longer served. */
-  closeCollection(collection: string): void;
   stats(): { readonly open: number; readonly overtaken: number };
 }
 
@@ -63,13 +63,19 @@ interface Watch {
   end(): void;
 }
 
-export function createWatchHub(store: Store, clock: Clock): WatchHub {
+export function createWatchHub(store: Store, registry: Pick<Registry, 'findCollection'>, clock: Clock): WatchHub {
   const watches = new Set<Watch>();
   let overtaken = 0;
   const unsubscribe = store.onCommit((changes) => {
     const touched = new Set(changes.map((change) => change.current.key.collection));
     for (const watch of watches) if (touched.has(watch.collection)) watch.wake();
+    if (touched.has(CRDS)) endUnserved();
   });
+
+  /** A collection whose definition is gone has nothing more to tell. */
+  function endUnserved(): void {
+    for (const watch of [...watches]) if (registry.findCollection(watch.collection) === undefined) watch.end();
+  }
 
   function serve(response: ServerResponse, view: () => View, query: WatchQuery): void {
     const { type } = view();
@@ -188,9 +194,6 @@ export function createWatchHub(store: Store, clock: Clock): WatchHub {
     close: () => {
       unsubscribe();
       for (const watch of [...watches]) watch.end();
-    },
-    closeCollection: (collection) => {
-      for (const watch of [...watches]) if (watch.collection === collection) watch.end();
     },
     stats: () => ({ open: watches.size, overtaken }),
   };

@@ -1,6 +1,6 @@
 // The operations of the API, for HTTP handlers and for the controllers inside. Each write is one durable transaction.
 import type { Clock } from '@skerry/common/clock';
-import { isObject, type JsonObject, type KubeObject, textAt } from '../api/objects.js';
+import { isObject, type JsonObject, textAt } from '../api/objects.js';
 import { badRequest, conflict, notFound } from '../api/status.js';
 import type { Registry } from '../registry/registry.js';
 import { keyOf, type ResourceType, resourceOf, type WriteContext } from '../registry/types.js';
@@ -42,13 +42,6 @@ export interface Operations {
   ): Promise<StoredObject[]>;
   /** Binds a Pod to a node, as the scheduler does. Throws 404, 409. */
   bind(namespace: string, pod: string, binding: JsonObject, options?: CallOptions): Promise<void>;
-  /** A change by the server itself: `change` edits a copy and returns it, or undefined to leave it. */
-  modify(
-    collection: string,
-    namespace: string,
-    name: string,
-    change: (object: KubeObject) => KubeObject | undefined,
-  ): Promise<void>;
 }
 
 export interface OperationsOptions {
@@ -97,12 +90,6 @@ export function createOperations(options: OperationsOptions): Operations {
       if (type === undefined) throw notFound({ group: '', resource: 'pods' }, pod);
       await write(call, (context) => bindPod(type, namespace, pod, binding, context));
     },
-    modify: (collection, namespace, name, change) =>
-      store.transact((tx) => {
-        const old = tx.get({ collection, namespace, name });
-        const next = old === undefined ? undefined : change(old.object);
-        if (old !== undefined && next !== undefined) tx.put(old.key, next);
-      }),
   };
 }
 

@@ -1,6 +1,15 @@
 // The write operations on any resource, as steps inside one transaction. Reading, deciding and storing are one atomic step.
 import { cloneJson, equalJson, isObject, type JsonObject, type KubeObject } from '../api/objects.js';
-import { alreadyExists, badRequest, conflict, forbidden, invalid, MODIFIED, notFound } from '../api/status.js';
+import {
+  ApiError,
+  alreadyExists,
+  badRequest,
+  conflict,
+  forbidden,
+  invalid,
+  MODIFIED,
+  notFound,
+} from '../api/status.js';
 import { apiVersionOf, keyOf, type ResourceType, resourceOf, type WriteContext } from '../registry/types.js';
 import type { StoredObject } from '../storage/changes.js';
 import { type Body, decodeObject, type FieldValidation } from './decode.js';
@@ -32,6 +41,10 @@ export function createObject(
   context: WriteContext,
   random: (below: number) => number,
 ): StoredObject {
+  if (type.terminating) {
+    const message = 'create not allowed while custom resource definition is terminating';
+    throw new ApiError(405, 'MethodNotAllowed', message);
+  }
   const next = decodeObject(type, body, options.fieldValidation, context.warn);
   setNamespace(type, next, namespace);
   checkNamespace(type, next, context);

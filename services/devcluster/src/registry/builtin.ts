@@ -159,6 +159,7 @@ export function builtinTypes(caCertificate: string): ResourceType[] {
       fields: { ...METADATA_FIELDS, ...entry.fields },
       columns: BUILTIN_COLUMNS[entry.kind] ?? [NAME, AGE],
       behaviour: entry.behaviour,
+      terminating: false,
     };
   });
 }

@@ -10,7 +10,8 @@ const NOT_READY = 'node.kubernetes.io/not-ready';
 export function nodeBehaviour(): Behaviour {
   return behaviour({
     prepareCreate: (node) => {
-      const spec = (node.spec ??= {});
+      node.spec ??= {};
+      const { spec } = node;
       // A node takes no Pods before it was seen ready; the node lifecycle lifts this.
       const taints = objectsAt(spec, 'taints');
       if (!taints.some((taint) => taint['key'] === NOT_READY && taint['effect'] === 'NoSchedule')) {
@@ -162,7 +163,8 @@ export function secretBehaviour(): Behaviour {
 }
 
 function defaultService(service: KubeObject): void {
-  const spec = (service.spec ??= {});
+  service.spec ??= {};
+  const { spec } = service;
   spec['type'] ??= 'ClusterIP';
   spec['sessionAffinity'] ??= 'None';
   if (spec['type'] !== 'ExternalName') spec['internalTrafficPolicy'] ??= 'Cluster';

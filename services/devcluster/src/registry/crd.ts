@@ -53,7 +53,8 @@ export function crdBehaviour(): Behaviour {
 }
 
 function defaultNames(crd: KubeObject): void {
-  const spec = (crd.spec ??= {});
+  crd.spec ??= {};
+  const { spec } = crd;
   const names = spec['names'];
   if (isObject(names)) {
     names['singular'] ??= textAt(names, 'kind').toLowerCase();
@@ -231,6 +232,7 @@ export function customTypes(crd: KubeObject): ResourceType[] {
         subresources: [],
         fields: { ...METADATA_FIELDS, ...selectableFields(version) },
         columns: columnsOf(version),
+        terminating: crd.metadata.deletionTimestamp !== undefined,
         behaviour: customBehaviour(schema, hasStatus),
       };
       return version['deprecated'] === true ? { ...type, deprecation: deprecationOf(version, type) } : type;

@@ -72,6 +72,8 @@ export interface ResourceType {
   readonly fields: Readonly<Record<string, FieldReader>>;
   readonly columns: readonly TableColumn[];
   readonly behaviour: Behaviour;
+  /** Its definition is being deleted: nothing new is taken. */
+  readonly terminating: boolean;
   /** Shown to every client that uses this version. */
   readonly deprecation?: string;
 }
