@@ -132,6 +132,9 @@ function podOf(entry: Entry): Pod {
   const { metadata, spec } = pod;
   if (metadata?.namespace !== namespace || metadata.name !== name || metadata.uid !== uid || !spec?.containers?.length)
     throw new SkerryError('invalid_argument', 'the entry is not the Pod that its key names');
+  // It becomes the name of a folder.
+  if (!/^[A-Za-z0-9][A-Za-z0-9.-]{0,127}$/.test(uid))
+    throw new SkerryError('invalid_argument', 'its UID is not usable as a name');
   return { metadata, spec };
 }
 

@@ -12,8 +12,8 @@ const PREFIXES = ['pod/', 'configmap/', 'secret/'];
 export interface MetaWatchOptions {
   readonly edgecoreSocket: string;
   readonly desired: DesiredState;
-  /** Called with the Pods that changed, and with an empty list when the store says what it has is all. */
-  readonly onChange: (podUids: readonly string[]) => void;
+  /** Called with the Pods that changed; `listed` when the store has told all that it has. */
+  readonly onChange: (podUids: readonly string[], listed: boolean) => void;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -29,7 +29,7 @@ export function watchMeta(options: MetaWatchOptions): Reconnecting {
         const listed = message.event?.$case === 'listed';
         if (listed) healthy();
         const changed = desired.apply(message);
-        if (changed.length > 0 || listed) onChange(changed);
+        if (changed.length > 0 || listed) onChange(changed, listed);
       });
     } finally {
       client.close();

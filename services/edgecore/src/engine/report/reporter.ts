@@ -24,10 +24,10 @@ export interface Report {
 }
 
 export interface Reporter {
-  /** Before `ready` these only collect. */
+  start(): void;
   put(key: string, report: Report): void;
   delete(key: string): void;
-  /** What is known is complete from now on: edgecore may forget the keys that were not put. */
+  /** What was put is all there is: edgecore may forget the keys that were not. */
   ready(): void;
   /** The engine's loop turned. */
   alive(alive: Alive): void;
@@ -76,7 +76,7 @@ export function createReporter({ edgecoreSocket, clock, logger }: ReporterOption
 
   /** Writes what is new until the stream asks to wait; `drain` continues. */
   function pump(to: Stream | undefined): void {
-    if (!to || to !== stream || !isReady) return;
+    if (!to || to !== stream) return;
     for (const item of pending()) {
       if (!to.write({ item })) return;
     }
@@ -87,7 +87,7 @@ export function createReporter({ edgecoreSocket, clock, logger }: ReporterOption
       dirty.delete(key);
       yield itemOf(key, reports.get(key));
     }
-    if (!completed) {
+    if (isReady && !completed) {
       completed = true;
       yield { $case: 'complete', value: {} };
     }
@@ -104,6 +104,9 @@ export function createReporter({ edgecoreSocket, clock, logger }: ReporterOption
   }
 
   return {
+    start() {
+      connection ??= keepConnected({ name: 'reports', session, clock, logger });
+    },
     put(key, report) {
       const before = reports.get(key);
       if (before?.version === report.version && before.durable === report.durable) return;
@@ -114,9 +117,8 @@ export function createReporter({ edgecoreSocket, clock, logger }: ReporterOption
       if (reports.delete(key)) changed(key);
     },
     ready() {
-      if (isReady) return;
       isReady = true;
-      connection ??= keepConnected({ name: 'reports', session, clock, logger });
+      pump(stream);
     },
     alive(alive) {
       lastAlive = alive;

@@ -1,11 +1,10 @@
 // What a container's folder says about it, and the repair of what a killed wrapper left unsaid.
 // Invariants: the answer never depends on a pid alone; an exit is told only when nothing of the container runs; a command whose wrapper died
 // goes on, and is found again by its mark.
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { systemCode } from '@skerry/common/errors';
 import { writeFileAtomic } from '../../../disk/files.js';
 import { isAlive, type ProcessIdentity } from '../../../disk/process-identity.js';
+import { readJson } from '../../read-json.js';
 import type { ContainerState, ExitInfo } from '../runtime.js';
 import { findMarked, killMarked } from './marked.js';
 import { FILES } from './wrapper.js';
@@ -99,15 +98,4 @@ const exited = (exit: ExitInfo): Look => ({ state: { kind: 'exited', exit: { ...
 function running(started: Started, alone: boolean): Look {
   const { pid, startTicks, startedAtMs } = started;
   return { state: { kind: 'running', startedAtMs, pid }, running: { identity: { pid, startTicks }, alone } };
-}
-
-/** Undefined when there is no such file, or none that can be read as JSON: it is as good as not written. */
-export async function readJson<T>(path: string): Promise<T | undefined> {
-  try {
-    return JSON.parse(await readFile(path, 'utf8')) as T;
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT' || systemCode(error) === 'ENOTDIR' || error instanceof SyntaxError)
-      return undefined;
-    throw error;
-  }
 }

@@ -5,9 +5,9 @@ import { describe, expect, test } from '@jest/globals';
 import { systemClock } from '@skerry/common/clock';
 import { withTempDir } from '@skerry/common/testing/temp-dir';
 import { isAlive, killProcess } from '../../../disk/process-identity.js';
+import { readJson } from '../../read-json.js';
 import type { Container, ContainerSpec, Mount, Runtime } from '../runtime.js';
 import { type Behaviour, type RuntimeHarness, runtimeContract } from '../testing/contract.js';
-import { readJson } from './container-files.js';
 import { findMarked } from './marked.js';
 import { createProcessRuntime } from './process-runtime.js';
 

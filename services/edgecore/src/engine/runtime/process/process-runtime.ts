@@ -8,6 +8,7 @@ import type { Clock } from '@skerry/common/clock';
 import { SkerryError, systemCode } from '@skerry/common/errors';
 import { writeFileAtomic } from '../../../disk/files.js';
 import { isAlive, killProcess } from '../../../disk/process-identity.js';
+import { readJson } from '../../read-json.js';
 import type {
   Container,
   ContainerLabels,
@@ -20,7 +21,7 @@ import type {
   Sandbox,
   SandboxSpec,
 } from '../runtime.js';
-import { type Look, lookAt, readJson } from './container-files.js';
+import { type Look, lookAt } from './container-files.js';
 import { createExitWatch } from './exit-watch.js';
 import { checkPassage, resolveUser } from './host-user.js';
 import { containerDir, containerId, parseContainerId, podDir, rootDir } from './layout.js';
