@@ -14,6 +14,8 @@ const REPORTING_EDGES = 4;
 const IDLE_EDGES = 1_000;
 /** Connected before the first reading, so that code and buffers which exist once are not counted per edge. */
 const WARM_EDGES = 300;
+/** Ours and bare take turns, the best of each counts: what else the machine does hits both. */
+const ROUNDS = 2;
 const TIMES = { warmUpMs: 2_000, measureMs: 5_000 };
 
 export async function run(): Promise<Record<string, number | string>> {
@@ -22,8 +24,11 @@ export async function run(): Promise<Record<string, number | string>> {
     const ca = await newCa();
     const server = await serverMaterial(ca);
     await writeMaterial(dir, server);
-    const relay = await withChildren((start) => relayRate(start, dir, ca));
-    const raw = await withChildren((start) => rawRelayRate(start, server, ca));
+    let [relay, raw] = [0, 0];
+    for (let round = 0; round < ROUNDS; round++) {
+      relay = Math.max(relay, await withChildren((start) => relayRate(start, dir, ca)));
+      raw = Math.max(raw, await withChildren((start) => rawRelayRate(start, server, ca)));
+    }
     const bytes = await withChildren((start) => idleBytes(start, dir, ca));
     const rawBytes = await withChildren((start) => rawIdleBytes(start, server, ca));
     return {
