@@ -1,5 +1,5 @@
 // The cloud side in one process: devcluster, a hub and both controllers, over real sockets. Edges are peers that speak the link.
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { createCloudhub } from '@skerry/cloudhub/app';
@@ -10,6 +10,7 @@ import { loadKubeConnection } from '@skerry/common/kube/config';
 import { createJoinToken, decodeSecretData, readCaCertificate } from '@skerry/common/kube/join-token';
 import type { KubeObject } from '@skerry/common/kube/object';
 import { type Resource, SECRETS } from '@skerry/common/kube/resources';
+import type { KubeTransport } from '@skerry/common/kube/transport';
 import { type Component, createLifecycle } from '@skerry/common/lifecycle';
 import { nullLogger } from '@skerry/common/logger';
 import { withTempDir } from '@skerry/common/testing/temp-dir';
@@ -18,6 +19,7 @@ import { createDeviceController } from '@skerry/devicecontroller/app';
 import { createEdgeController } from '@skerry/edgecontroller/app';
 import { parseAllDocuments } from 'yaml';
 import { connectEdge, type Edge } from './edge.js';
+import { ungranted } from './rights.js';
 
 const clock = systemClock();
 const logger = nullLogger();
@@ -64,7 +66,7 @@ async function startCloud(dir: string, stops: (() => Promise<void>)[]) {
   await applyCrds(admin.client);
 
   const hubs = [`127.0.0.1:${hubPort}`];
-  const common = { hubs, softwareVersion: 'test', clock, random: Math.random, logger };
+  const common = { hubs, clock, random: Math.random, logger };
   const run = async (components: readonly Component[], close: () => Promise<void>): Promise<Running> => {
     const lifecycle = createLifecycle({ components, stopTimeoutMs: 10_000, clock, logger });
     await lifecycle.start();
@@ -79,7 +81,7 @@ async function startCloud(dir: string, stops: (() => Promise<void>)[]) {
   const startEdgeController = async () => {
     const { client, transport } = connect();
     const app = createEdgeController({ ...common, client, instance: 'edgecontroller-0', serverNames: ['127.0.0.1'] });
-    return { ...(await run(app.components, () => transport.close())), stats: app.stats };
+    return { ...(await run(app.components, () => closeWithin('edgecontroller', transport))), stats: app.stats };
   };
   const startDeviceController = async () => {
     const { client, transport } = connect();
@@ -92,7 +94,7 @@ async function startCloud(dir: string, stops: (() => Promise<void>)[]) {
       reportCycleMs: 200,
       writesPerSecond: 200,
     });
-    return { ...(await run(app.components, () => transport.close())), stats: app.stats };
+    return { ...(await run(app.components, () => closeWithin('devicecontroller', transport))), stats: app.stats };
   };
 
   const kubeController = await startEdgeController();
@@ -131,6 +133,15 @@ async function startCloud(dir: string, stops: (() => Promise<void>)[]) {
   };
 }
 
+/** Closes the service's connection, and complains about requests beyond its rights. */
+async function closeWithin(service: string, transport: KubeTransport): Promise<void> {
+  await transport.close();
+  const beyond = await ungranted(service, transport.stats().requests);
+  // devcluster has no namespace of ours until somebody makes it; k8s/rbac brings it along.
+  const wrong = beyond.filter((request) => request !== 'create namespaces');
+  if (wrong.length > 0) throw new Error(`${service} asked for what k8s/rbac does not grant: ${wrong.join(', ')}`);
+}
+
 function restartable(create: () => Devcluster): { start(): Promise<void>; stop(): Promise<void> } {
   let running: Devcluster | undefined;
   return {
@@ -166,7 +177,6 @@ function freePort(): Promise<number> {
 }
 
 async function writeSecret(kube: KubeClient, name: string, dir: string): Promise<void> {
-  const { mkdir } = await import('node:fs/promises');
   await mkdir(dir, { recursive: true });
   const data = decodeSecretData(await kube.get(SECRETS, { namespace: 'skerry-system', name }));
   for (const file of ['tls.crt', 'tls.key', 'ca.crt']) await writeFile(join(dir, file), data[file] ?? '');

@@ -32,13 +32,12 @@ export interface DeviceControllerOptions {
   readonly tls: () => TlsMaterial;
   /** Of this replica: a DNS label that no other one has. */
   readonly instance: string;
-  readonly softwareVersion: string;
   /** At most one write of a DeviceStatus in this time, in ms. */
   readonly reportCycleMs: number;
   /** Writes of DeviceStatuses a second, of this replica. */
   readonly writesPerSecond: number;
   /** Serves gRPC health and reflection on this unix socket. */
-  readonly healthSocket?: string;
+  readonly healthSocket?: string | undefined;
   readonly clock: Clock;
   readonly random: () => number;
   readonly logger: Logger;
@@ -52,7 +51,7 @@ export interface DeviceController {
 }
 
 export function createDeviceController(options: DeviceControllerOptions): DeviceController {
-  const { client, instance, softwareVersion, clock, random, logger } = options;
+  const { client, instance, clock, random, logger } = options;
   const common = { client, clock, random, logger };
   let rejectedByEdges = 0;
 
@@ -124,7 +123,6 @@ export function createDeviceController(options: DeviceControllerOptions): Device
     dial: createHubDialer({
       kind: Controller.CONTROLLER_DEVICE,
       instance,
-      softwareVersion,
       tls: options.tls,
       claims: () => claimsMessage(claims.owned()),
       clock,

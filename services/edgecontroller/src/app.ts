@@ -30,11 +30,10 @@ export interface EdgeControllerOptions {
   readonly hubs: readonly string[];
   /** Of this replica: a DNS label that no other one has. */
   readonly instance: string;
-  readonly softwareVersion: string;
   /** Names and addresses under which hubs are reached, for their certificate. */
   readonly serverNames: readonly string[];
   /** Serves gRPC health and reflection on this unix socket. */
-  readonly healthSocket?: string;
+  readonly healthSocket?: string | undefined;
   readonly clock: Clock;
   readonly random: () => number;
   readonly logger: Logger;
@@ -51,7 +50,7 @@ export interface EdgeController {
 const OVERWRITTEN_MS = 1_000;
 
 export function createEdgeController(options: EdgeControllerOptions): EdgeController {
-  const { client, instance, softwareVersion, clock, random, logger } = options;
+  const { client, instance, clock, random, logger } = options;
   const common = { client, clock, random, logger };
   let rejectedByEdges = 0;
 
@@ -119,7 +118,6 @@ export function createEdgeController(options: EdgeControllerOptions): EdgeContro
     dial: createHubDialer({
       kind: Controller.CONTROLLER_KUBE,
       instance,
-      softwareVersion,
       tls: () => tlsMaterial(pki.material()),
       claims: () => claimsMessage(claims.owned()),
       clock,

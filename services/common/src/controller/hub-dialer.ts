@@ -14,17 +14,19 @@ export interface HubDialerOptions {
   readonly kind: Controller;
   /** Of this replica. */
   readonly instance: string;
-  readonly softwareVersion: string;
   readonly tls: () => TlsMaterial;
   readonly claims: () => ClaimsMessage;
   readonly clock: Clock;
   readonly logger: Logger;
 }
 
+/** Of the packages. */
+const SOFTWARE_VERSION = '0.1.0';
+
 export type HubDialer = (hub: string, signal: AbortSignal) => Promise<Channel>;
 
 export function createHubDialer(options: HubDialerOptions): HubDialer {
-  const { kind, instance, softwareVersion, claims, clock, logger } = options;
+  const { kind, instance, claims, clock, logger } = options;
   return async (hub, signal) => {
     const client = new ControllerLinkServiceClient(hub, clientCredentials(options.tls()), linkChannelOptions());
     const connect = () => {
@@ -32,7 +34,7 @@ export function createHubDialer(options: HubDialerOptions): HubDialer {
       call.once('status', () => client.close());
       return call;
     };
-    const value = { kind, instance, softwareVersion, claims: claims() };
+    const value = { kind, instance, softwareVersion: SOFTWARE_VERSION, claims: claims() };
     try {
       return await dialChannel({ connect, hello: { role: { $case: 'controller', value } }, clock, logger, signal });
     } catch (error) {

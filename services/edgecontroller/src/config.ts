@@ -1,0 +1,23 @@
+// The command line of edgecontroller as a value.
+import { CONTROLLER_FLAGS, type ControllerFlags, controllerFlags } from '@skerry/common/controller/flags';
+import { SkerryError } from '@skerry/common/errors';
+import { parseFlags } from '@skerry/common/process';
+
+export interface Config extends ControllerFlags {
+  /** Names and addresses under which hubs are reached, for their certificate. */
+  readonly serverNames: readonly string[];
+}
+
+const SERVER_NAMES = 'localhost,127.0.0.1,cloudhub,cloudhub.skerry-system.svc';
+
+/** Throws `invalid_argument` with the flag's name. */
+export function parseConfig(argv: readonly string[]): Config {
+  const flags = parseFlags(argv, {
+    ...CONTROLLER_FLAGS,
+    'server-names': { type: 'string', default: SERVER_NAMES },
+  });
+  const serverNames = flags['server-names'].split(',').filter((name) => name !== '');
+  if (serverNames.length === 0)
+    throw new SkerryError('invalid_argument', '--server-names is empty: name what edges dial, separated by commas');
+  return { ...controllerFlags(flags), serverNames };
+}
