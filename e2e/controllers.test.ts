@@ -238,6 +238,32 @@ describe('Pods', () => {
   );
 
   test(
+    "are served by whichever replica holds their shard, through a replica's coming and going",
+    () =>
+      withCloud(async (cloud) => {
+        const edges: Edge[] = [];
+        for (let n = 0; n < 6; n++) edges.push(await register(cloud, `edge-${n}`));
+        const deliver = async (name: string): Promise<void> => {
+          for (const edge of edges) {
+            const { key, statusKey } = await create(cloud, pod(`${name}-${edge.node}`, edge.node));
+            await arrived(edge, key);
+            edge.report(statusKey, running);
+            expect(await settled(edge, statusKey)).toMatchObject({ outcome: Done_Outcome.OUTCOME_APPLIED });
+          }
+        };
+        await deliver('one');
+        const second = await cloud.startEdgeController('edgecontroller-1');
+        await eventually(() => second.stats()['shards'] === 32, 'half of the shards for the second replica');
+        await deliver('two');
+        await cloud.kubeController.stop();
+        await eventually(() => second.stats()['shards'] === 64, 'all shards for the replica that stays');
+        await deliver('three');
+        for (const edge of edges) expect(edge).toMatchObject({ deleted: [], down: { size: 3 } });
+      }),
+    TIMEOUT_MS,
+  );
+
+  test(
     'on an autonomous node are never evicted for its absence',
     () =>
       withCloud(async (cloud) => {

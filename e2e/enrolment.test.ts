@@ -83,7 +83,7 @@ function attachedSigner(hub: string, pki: ReturnType<typeof createPki>): Compone
   const tls = { cert: Buffer.from(certPem), key: Buffer.from(keyPem), ca: Buffer.from(caPem) };
   const kind = Controller.CONTROLLER_KUBE;
   const dial = createHubDialer({
-    ...{ kind, instance: 'ec-0', softwareVersion: 'test', tls: () => tls },
+    ...{ kind, instance: 'ec-0', tls: () => tls },
     ...{ claims: () => claimsMessage(claims.owned()), clock, logger },
   });
   return createControllerLink({

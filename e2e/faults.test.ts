@@ -1,7 +1,7 @@
 // The demonstration under faults: a link that goes silent instead of being reset, and kill -9 of each process at each step.
 import { describe, expect, test } from '@jest/globals';
 import { withTempDir } from '../services/common/src/testing/temp-dir.js';
-import { isAlive, pidsOf, processesOf, startInstance } from './support/instance.js';
+import { isAlive, pidsOf, processesOf, startInstance, succeeded } from './support/instance.js';
 
 /** Every process of an instance, in groups that are killed in the same run. */
 const VICTIMS = [
@@ -16,8 +16,7 @@ describe('faults', () => {
     () =>
       withTempDir(async (dir) => {
         const instance = startInstance(['--once', '--state', dir, '--cut-mode', 'silent', '--cut-seconds', '45']);
-        const code = await instance.ended;
-        expect({ code, output: instance.output() }).toMatchObject({ code: 0 });
+        await succeeded(instance);
         expect(instance.output()).toContain('0 lost');
       }),
     180_000,
@@ -32,8 +31,7 @@ describe('faults', () => {
         instance.onLine((line) => {
           if (line.includes('✓') && !line.includes('removed')) kills.push(killAll(dir, victims));
         });
-        const code = await instance.ended;
-        expect({ code, output: instance.output() }).toMatchObject({ code: 0 });
+        await succeeded(instance);
         const killed = (await Promise.all(kills)).reduce((sum, n) => sum + n, 0);
         expect(killed).toBeGreaterThan(10);
         expect(await processesOf(dir)).toEqual([]);

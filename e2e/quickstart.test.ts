@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { withTempDir } from '../services/common/src/testing/temp-dir.js';
-import { processesOf, startInstance } from './support/instance.js';
+import { processesOf, startInstance, succeeded } from './support/instance.js';
 
 describe('skerry up', () => {
   test(
@@ -11,8 +11,7 @@ describe('skerry up', () => {
     () =>
       withTempDir(async (dir) => {
         const instance = startInstance(['--once', '--state', dir, '--cut-seconds', '3']);
-        const code = await instance.ended;
-        expect({ code, output: instance.output() }).toMatchObject({ code: 0 });
+        await succeeded(instance);
         for (const step of [
           'Pod scheduled',
           'Pod delivered',
@@ -32,12 +31,12 @@ describe('skerry up', () => {
     'stops cleanly on SIGINT, the workload with it, and comes up again from the same folder',
     () =>
       withTempDir(async (dir) => {
-        for (const round of [1, 2]) {
+        for (const _round of [1, 2]) {
           const instance = startInstance(['--state', dir, '--cut-seconds', '1']);
           await instance.printed('It stays up until Ctrl-C');
           expect(instance.output()).toContain(`export KUBECONFIG=${join(dir, 'kubeconfig')}`);
           instance.process.kill('SIGINT');
-          expect({ round, code: await instance.ended, output: instance.output() }).toMatchObject({ round, code: 0 });
+          await succeeded(instance);
           expect(await processesOf(dir)).toEqual([]);
         }
         expect(existsSync(join(dir, 'kubeconfig'))).toBe(true);

@@ -33,7 +33,7 @@ export interface Cloud {
   /** With all rights. */
   readonly kube: KubeClient;
   readonly devcluster: { stop(): Promise<void>; start(): Promise<void> };
-  startEdgeController(): Promise<Running & { stats(): Readonly<Record<string, unknown>> }>;
+  startEdgeController(instance?: string): Promise<Running & { stats(): Readonly<Record<string, unknown>> }>;
   startDeviceController(): Promise<Running & { stats(): Readonly<Record<string, unknown>> }>;
   /** Enrols with a new join token and connects. */
   edge(node: string): Promise<Edge>;
@@ -78,9 +78,9 @@ async function startCloud(dir: string, stops: (() => Promise<void>)[]) {
     return { stop: once(stop) };
   };
 
-  const startEdgeController = async () => {
+  const startEdgeController = async (instance = 'edgecontroller-0') => {
     const { client, transport } = connect();
-    const app = createEdgeController({ ...common, client, instance: 'edgecontroller-0', serverNames: ['127.0.0.1'] });
+    const app = createEdgeController({ ...common, client, instance, serverNames: ['127.0.0.1'] });
     return { ...(await run(app.components, () => closeWithin('edgecontroller', transport))), stats: app.stats };
   };
   const startDeviceController = async () => {

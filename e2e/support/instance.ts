@@ -53,6 +53,12 @@ export function startInstance(args: readonly string[]): Instance {
   };
 }
 
+/** Waits for the end and throws with all that was printed unless it was a success. */
+export async function succeeded(instance: Instance): Promise<void> {
+  const code = await instance.ended;
+  if (code !== 0) throw new Error(`skerry up ended with ${code}:\n${instance.output()}`);
+}
+
 export interface ProcessInfo {
   readonly pid: number;
   readonly command: readonly string[];

@@ -81,8 +81,8 @@ async function deviceObeys(world: World): Promise<void> {
 async function outage(world: World, cut: { readonly mode: 'cut' | 'silent'; readonly seconds: number }): Promise<void> {
   const { kube, waiter, report, clock, signal } = world;
   report.section(`The cloud is ${cut.mode === 'cut' ? 'cut off' : 'black-holed'} for ${cut.seconds} s`);
-  const restartsBefore = await restartCount(kube);
-  const device = await world.openDevice();
+  const restartsBefore = await waiter.until('the restart count is known', () => restartCount(kube));
+  const device = await waiter.until('the broker takes a local client', world.openDevice);
   try {
     const startMs = clock.monotonicMs();
     world.setLink(cut.mode);
@@ -91,7 +91,7 @@ async function outage(world: World, cut: { readonly mode: 'cut' | 'silent'; read
     );
     const carried = await report.step('changes made in the cloud meanwhile: desired 18, a new message', async () => {
       await setDesired(world, '18');
-      await setMessage(kube, 'Hello after the outage');
+      await setMessage(world, 'Hello after the outage');
       return 2;
     });
     await report.step(
@@ -180,16 +180,21 @@ async function reportedBecomes(world: World, value: string): Promise<void> {
   );
 }
 
-async function setDesired(world: World, value: string): Promise<void> {
-  const device = await world.kube.get(DEVICES, DEVICE);
-  const properties = (device.spec?.properties ?? []).map((property) =>
-    property.name === PROPERTY ? { ...property, desired: { value } } : property,
-  );
-  await world.kube.patch(DEVICES, DEVICE, { type: 'merge', body: { spec: { properties } } });
+/** Tried until the API server takes it: it may be restarting at this very moment. */
+function setDesired({ kube, waiter }: World, value: string): Promise<unknown> {
+  return waiter.until(`desired ${PROPERTY} = ${value} is written`, async () => {
+    const device = await kube.get(DEVICES, DEVICE);
+    const properties = (device.spec?.properties ?? []).map((property) =>
+      property.name === PROPERTY ? { ...property, desired: { value } } : property,
+    );
+    return kube.patch(DEVICES, DEVICE, { type: 'merge', body: { spec: { properties } } });
+  });
 }
 
-async function setMessage(kube: KubeClient, message: string): Promise<void> {
-  await kube.patch(CONFIG_MAPS, POD, { type: 'merge', body: { data: { message } } });
+function setMessage({ kube, waiter }: World, message: string): Promise<unknown> {
+  return waiter.until('the new message is written', () =>
+    kube.patch(CONFIG_MAPS, POD, { type: 'merge', body: { data: { message } } }),
+  );
 }
 
 /** "18" and "18.0" are the same temperature. */
