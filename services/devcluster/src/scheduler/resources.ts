@@ -1,17 +1,17 @@
-// What Pods ask for and what nodes have, in thousandths. Pure.
+// What Pods ask for and what nodes have, in thousandths (as numbers: exact up to 9 TB, and rounded alike beyond). Pure.
 import { at, isObject, type JsonObject, type KubeObject, objectsAt } from '../api/objects.js';
 import { parseMilli } from '../api/quantity.js';
 
 /** Amounts by resource name ("cpu", "memory", "example.com/gpu"); absent = 0. */
-export type Resources = ReadonlyMap<string, bigint>;
+export type Resources = ReadonlyMap<string, number>;
 
 const NOTHING: Resources = new Map();
 
 export function readResources(list: unknown): Resources {
   if (!isObject(list)) return NOTHING;
-  const amounts = Object.entries(list).map(([name, text]): [string, bigint] => [
+  const amounts = Object.entries(list).map(([name, text]): [string, number] => [
     name,
-    (typeof text === 'string' ? parseMilli(text) : undefined) ?? 0n,
+    Number((typeof text === 'string' ? parseMilli(text) : undefined) ?? 0n),
   ]);
   return new Map(amounts);
 }
@@ -21,18 +21,13 @@ export function add(a: Resources, b: Resources): Resources {
 }
 
 function atLeast(a: Resources, b: Resources): Resources {
-  return combine(a, b, larger);
+  return combine(a, b, Math.max);
 }
 
-function larger(a: bigint, b: bigint): bigint {
-  if (a > b) return a;
-  return b;
-}
-
-function combine(a: Resources, b: Resources, merge: (x: bigint, y: bigint) => bigint): Resources {
+function combine(a: Resources, b: Resources, merge: (x: number, y: number) => number): Resources {
   if (b.size === 0) return a;
   const result = new Map(a);
-  for (const [name, amount] of b) result.set(name, merge(result.get(name) ?? 0n, amount));
+  for (const [name, amount] of b) result.set(name, merge(result.get(name) ?? 0, amount));
   return result;
 }
 

@@ -121,14 +121,14 @@ function whyNot(
   return lacking(requests, view);
 }
 
-const MILLI = 1000n;
+const MILLI = 1000;
 
 function lacking(requests: Resources, view: NodeView): readonly string[] {
   const reasons: string[] = [];
-  if (BigInt(view.pods + 1) * MILLI > (view.total.get('pods') ?? 0n)) reasons.push('Too many pods');
+  if ((view.pods + 1) * MILLI > (view.total.get('pods') ?? 0)) reasons.push('Too many pods');
   for (const [name, wanted] of requests) {
-    const free = (view.total.get(name) ?? 0n) - (view.used.get(name) ?? 0n);
-    if (wanted > 0n && wanted > free) reasons.push(`Insufficient ${name}`);
+    const free = (view.total.get(name) ?? 0) - (view.used.get(name) ?? 0);
+    if (wanted > 0 && wanted > free) reasons.push(`Insufficient ${name}`);
   }
   return reasons;
 }
@@ -136,8 +136,8 @@ function lacking(requests: Resources, view: NodeView): readonly string[] {
 /** The mean share of cpu and memory that stays free, 0 to 1. */
 function freeShare(view: NodeView, requests: Resources): number {
   const shares = ['cpu', 'memory'].map((name) => {
-    const total = Number(view.total.get(name) ?? 0n);
-    const used = Number((view.used.get(name) ?? 0n) + (requests.get(name) ?? 0n));
+    const total = view.total.get(name) ?? 0;
+    const used = (view.used.get(name) ?? 0) + (requests.get(name) ?? 0);
     return total === 0 ? 0 : Math.max(0, (total - used) / total);
   });
   return shares.reduce((sum, share) => sum + share, 0) / shares.length;
