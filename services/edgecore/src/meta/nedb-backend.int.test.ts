@@ -1,5 +1,5 @@
 // The contract on a real file, and the file after crashes, damage and mistakes.
-import { appendFile, mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
+import { appendFile, mkdir, mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
@@ -154,6 +154,25 @@ describe('the file of a meta store', () => {
     await store.close();
     const again = await openIn(dir);
     expect(again.get('desired', 'pod/ns/c/u')).toBeDefined();
+    await again.close();
+  });
+
+  test('a disk that refuses is survived: what was acknowledged is there, and later commits work', async () => {
+    const store = await openIn(dir);
+    await store.commit([put('pod/ns/a/u', 'a')]);
+    // Appending to a path that has become a folder fails for root too.
+    await rm(file);
+    await mkdir(file);
+    for (const text of ['b', 'c']) {
+      await expect(store.commit([put('pod/ns/a/u', text)])).rejects.toMatchObject({ code: 'unavailable' });
+    }
+    expect(store.stats().failedCommits).toBe(2);
+    await rm(file, { recursive: true });
+    await store.commit([put('pod/ns/b/u', 'b')]);
+    await store.close();
+    const again = await openIn(dir);
+    expect(again.origin).toBe('kept');
+    expect([...again.entries('desired')].map(([key]) => key).sort()).toEqual(['pod/ns/a/u', 'pod/ns/b/u']);
     await again.close();
   });
 });
