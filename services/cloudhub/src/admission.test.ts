@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
-import { createAddressLimiter, hostOf } from './address-limiter.js';
 import { createAdmission } from './admission.js';
+import { createCallerLimiter, hostOf } from './caller-limiter.js';
 
 describe('admission', () => {
   test('lets a burst in, then as many as the rate allows', () => {
@@ -38,9 +38,9 @@ describe('admission', () => {
   });
 });
 
-describe('limit by address', () => {
+describe('limit by caller', () => {
   test('each has its own, and old ones are forgotten', () => {
-    const limiter = createAddressLimiter({ burst: 2, perSecond: 1, maxAddresses: 2 });
+    const limiter = createCallerLimiter({ burst: 2, perSecond: 1, maxCallers: 2 });
     expect([limiter.take('a', 0), limiter.take('a', 0), limiter.take('a', 0)]).toEqual([true, true, false]);
     expect(limiter.take('b', 0)).toBe(true);
     expect(limiter.take('a', 1_000)).toBe(true);

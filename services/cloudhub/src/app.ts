@@ -49,6 +49,8 @@ export interface Cloudhub {
 const TLS_LOOK_MS = 10_000;
 /** A peer needs one stream, and a few calls beside it. */
 const MAX_STREAMS_PER_CONNECTION = 32;
+/** A connection without any call on it is closed after this. */
+const MAX_IDLE_MS = 60_000;
 
 /** Throws `not_found` or `invalid_argument` when the TLS folder is unusable. */
 export async function createCloudhub(options: CloudhubOptions): Promise<Cloudhub> {
@@ -70,7 +72,11 @@ export async function createCloudhub(options: CloudhubOptions): Promise<Cloudhub
       },
     ],
     listen: { kind: 'tcp', host: options.host, port: options.port, credentials: tls.serverCredentials() },
-    channelOptions: { ...linkServerOptions(), 'grpc.max_concurrent_streams': MAX_STREAMS_PER_CONNECTION },
+    channelOptions: {
+      ...linkServerOptions(),
+      'grpc.max_concurrent_streams': MAX_STREAMS_PER_CONNECTION,
+      'grpc.max_connection_idle_ms': MAX_IDLE_MS,
+    },
     clock,
     logger,
     beforeStop: async () => {

@@ -13,7 +13,7 @@ import {
   RenewResponse,
 } from '@skerry/gen/skerry/cloud/v1/cloud';
 import { Controller } from '@skerry/gen/skerry/link/v1/link';
-import { createAddressLimiter, hostOf } from './address-limiter.js';
+import { createCallerLimiter, hostOf } from './caller-limiter.js';
 import type { Counters } from './counters.js';
 import type { Hub } from './hub.js';
 import { requireNode } from './identity.js';
@@ -25,19 +25,25 @@ export interface EnrolmentServiceOptions {
   readonly logger: Logger;
 }
 
-/** A hundred nodes behind one address enrol in a minute; guessing a token takes for ever either way. */
-const LIMITS = { burst: 50, perSecond: 1, maxAddresses: 10_000 };
+/** A hundred machines behind one address enrol in a minute; guessing a token takes for ever either way. */
+const LIMITS = { burst: 50, perSecond: 1, maxCallers: 10_000 };
 const TIMEOUT_MS = 15_000;
 
 export function createEnrolmentService(options: EnrolmentServiceOptions): EnrolmentServiceServer {
   const { hub, clock, counters, logger } = options;
-  const limiter = createAddressLimiter(LIMITS);
+  const limiter = createCallerLimiter(LIMITS);
 
-  async function relay(peer: string, method: string, payload: () => Buffer): Promise<Uint8Array> {
+  /** `prepare` says by whom the pace is counted and what is sent; it throws for a caller who may not ask. */
+  async function relay(
+    peer: string,
+    method: string,
+    prepare: () => { readonly who: string; readonly payload: Buffer },
+  ): Promise<Uint8Array> {
     try {
-      if (!limiter.take(hostOf(peer), clock.monotonicMs()))
-        throw new SkerryError('resource_exhausted', 'too many enrolments from this address: try again in a minute');
-      const answer = await hub.callController(Controller.CONTROLLER_KUBE, method, payload(), TIMEOUT_MS);
+      const { who, payload } = prepare();
+      if (!limiter.take(who, clock.monotonicMs()))
+        throw new SkerryError('resource_exhausted', `too many requests of ${who}: try again in a minute`);
+      const answer = await hub.callController(Controller.CONTROLLER_KUBE, method, payload, TIMEOUT_MS);
       counters.enrolmentsRelayed += 1;
       return answer;
     } catch (error) {
@@ -48,20 +54,20 @@ export function createEnrolmentService(options: EnrolmentServiceOptions): Enrolm
   }
 
   return {
-    enroll: (call, callback) =>
-      answer(
-        relay(call.getPeer(), ENROLL_METHOD, () => Buffer.from(EnrollRequest.encode(call.request).finish())),
-        (bytes) => EnrollResponse.decode(bytes),
-        callback,
-      ),
-    renew: (call, callback) =>
-      answer(
-        relay(call.getPeer(), RENEW_METHOD, () =>
-          encodeRelayedRenewal({ node: requireNode(call), request: call.request }),
-        ),
-        (bytes) => RenewResponse.decode(bytes),
-        callback,
-      ),
+    enroll: (call, callback) => {
+      const prepare = () => ({
+        who: hostOf(call.getPeer()),
+        payload: Buffer.from(EnrollRequest.encode(call.request).finish()),
+      });
+      answer(relay(call.getPeer(), ENROLL_METHOD, prepare), (bytes) => EnrollResponse.decode(bytes), callback);
+    },
+    renew: (call, callback) => {
+      const prepare = () => {
+        const node = requireNode(call);
+        return { who: `node ${node}`, payload: encodeRelayedRenewal({ node, request: call.request }) };
+      };
+      answer(relay(call.getPeer(), RENEW_METHOD, prepare), (bytes) => RenewResponse.decode(bytes), callback);
+    },
   };
 }
 
