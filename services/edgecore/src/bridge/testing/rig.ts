@@ -5,13 +5,15 @@ import { join } from 'node:path';
 import { systemClock } from '@skerry/common/clock';
 import type { Component } from '@skerry/common/lifecycle';
 import { nullLogger } from '@skerry/common/logger';
-import { connectAsync, type IClientOptions, type MqttClient } from 'mqtt';
+import { connect, type IClientOptions, type MqttClient } from 'mqtt';
 import { createFakeEdgecore, type FakeEdgecore } from '../../twin/testing/fake-edgecore.js';
 import { createTwin } from '../../twin/twin.js';
 import { type Bridge, createBridge } from '../bridge.js';
 
 export const NODE = 'edge-1';
 const DEADLINE_MS = 5_000;
+const WAIT_MS = 4_000;
+const POLL_MS = 5;
 
 export interface Rig {
   readonly dir: string;
@@ -81,15 +83,7 @@ export async function withRig(fn: (rig: Rig) => Promise<void>): Promise<void> {
         return twin;
       },
       port,
-      async connect(options = {}) {
-        const mqtt = await connectAsync(`mqtt://127.0.0.1:${port()}`, {
-          protocolVersion: 4,
-          reconnectPeriod: 50,
-          ...options,
-        });
-        clients.push(mqtt);
-        return testClient(mqtt);
-      },
+      connect: (options = {}) => openClient(`mqtt://127.0.0.1:${port()}`, options, clients),
       async restartTwin() {
         await stop(twin);
         twin = newTwin();
@@ -111,23 +105,31 @@ export async function withRig(fn: (rig: Rig) => Promise<void>): Promise<void> {
   }
 }
 
-export function testClient(mqtt: MqttClient): TestClient {
+/** Listens before it connects, so that what waited for a session is not missed. */
+export async function openClient(url: string, options: IClientOptions, opened: MqttClient[]): Promise<TestClient> {
+  const mqtt = connect(url, { protocolVersion: 4, reconnectPeriod: 50, connectTimeout: 2_000, ...options });
+  opened.push(mqtt);
+  const client = testClient(mqtt);
+  await new Promise<void>((resolve, reject) => {
+    mqtt.once('connect', () => resolve());
+    mqtt.once('error', reject);
+  });
+  return client;
+}
+
+function testClient(mqtt: MqttClient): TestClient {
   const received: { topic: string; body: unknown }[] = [];
-  let wake: () => void = () => {};
   mqtt.on('error', () => {});
   mqtt.on('message', (topic, payload) => {
     received.push({ topic, body: parse(payload) });
-    wake();
   });
 
   async function next(topic: string): Promise<Received> {
-    for (;;) {
-      const at = received.findIndex((message) => message.topic === topic);
-      if (at >= 0) return received.splice(at, 1)[0]?.body as Received;
-      await new Promise<void>((resolve) => {
-        wake = resolve;
-      });
-    }
+    const found = (): number => received.findIndex((message) => message.topic === topic);
+    await until(() => found() >= 0).catch(() => {
+      throw new Error(`nothing came on ${topic}; there is ${JSON.stringify(received).slice(0, 2_000)}`);
+    });
+    return received.splice(found(), 1)[0]?.body as Received;
   }
 
   return {
@@ -152,7 +154,10 @@ function parse(payload: Buffer): unknown {
   }
 }
 
-/** Resolves when `check` holds; a test's time limit ends a wait that never does. */
+/** Gives up before a test's time limit, so that what the test started is still stopped. */
 export async function until(check: () => boolean): Promise<void> {
-  while (!check()) await new Promise((resolve) => setTimeout(resolve, 10));
+  for (let tries = 0; !check(); tries++) {
+    if (tries === WAIT_MS / POLL_MS) throw new Error('it did not happen');
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
 }
