@@ -263,7 +263,8 @@ describe('edgecore', () => {
     await stopEdge();
     await startEdge();
     await isConnected();
-    expect(generations()).toEqual([1n, 42n, 43n, 44n]);
+    expect(generations().slice(0, 3)).toEqual([1n, 42n, 43n]);
+    expect(generations()[3]).toBeGreaterThan(43n);
     const boots = hub.hellos.map(({ role }) => (role?.$case === 'edge' ? role.value.bootId : ''));
     expect(new Set(boots).size).toBe(2);
     expect(hub.heartbeats()).toBeGreaterThanOrEqual(3);

@@ -5,6 +5,7 @@ import { randomBytes } from 'node:crypto';
 import { link, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { createConnection, createServer, type Server } from 'node:net';
 import { dirname } from 'node:path';
+import { systemClock } from '@skerry/common/clock';
 import { SkerryError, systemCode } from '@skerry/common/errors';
 import { privateFolder } from './files.js';
 import { identifyProcess, isAlive, type ProcessIdentity } from './process-identity.js';
@@ -51,7 +52,7 @@ export async function acquireExclusive(path: string): Promise<Exclusive> {
 /** Who holds `path` now. */
 export async function lookAtHolder(path: string): Promise<HolderState> {
   if (!(await isHeld(path))) {
-    await new Promise((resolve) => setTimeout(resolve, SECOND_LOOK_MS));
+    await systemClock().sleep(SECOND_LOOK_MS);
     if (!(await isHeld(path))) return { kind: 'free' };
   }
   const identity = await readHolder(holderFile(path));

@@ -92,12 +92,24 @@ describe('desired sink', () => {
 });
 
 describe('generation', () => {
-  test('rises over restarts and above what a hub has seen', async () => {
-    expect(await createGeneration(meta).next()).toBe(1n);
+  test('rises, over restarts and above what a hub has seen, with few writes', async () => {
+    const first = createGeneration(meta);
+    for (let n = 1n; n <= 64n; n++) expect(await first.next()).toBe(n);
+    expect(meta.stats().commits).toBe(1);
+    expect(await first.next()).toBe(65n);
+    const second = createGeneration(meta);
+    expect(await second.next()).toBe(129n);
+    second.seen(1_000n);
+    second.seen(5n);
+    expect(await second.next()).toBe(1_001n);
+    expect(await createGeneration(meta).next()).toBeGreaterThan(1_001n);
+  });
+
+  test('is not used when it could not be kept', async () => {
     const generation = createGeneration(meta);
-    expect(await generation.next()).toBe(2n);
-    generation.seen(10n);
-    generation.seen(5n);
-    expect(await generation.next()).toBe(11n);
+    backend.failNext('before');
+    await expect(generation.next()).rejects.toMatchObject({ code: 'unavailable' });
+    expect(await generation.next()).toBe(1n);
+    expect(meta.record('generation')).toBe('64');
   });
 });
