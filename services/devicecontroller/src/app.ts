@@ -88,6 +88,7 @@ export function createDeviceController(options: DeviceControllerOptions): Device
     ...common,
     cycleMs: options.reportCycleMs,
     budgetPerSecond: options.writesPerSecond,
+    epochOf: claims.epochOf,
     onRefused: (device, message) => faults.tell(device, { reason: 'StatusRefused', message }),
   });
 
@@ -144,7 +145,7 @@ export function createDeviceController(options: DeviceControllerOptions): Device
   function onDirty(node: string, key: string): void {
     link.dirty(node, key);
     if (kindOf(key) !== 'devicemodel') return;
-    for (const device of desired.objects()) if (device.node === node && device.model === key) faults.add(device.key);
+    for (const [other] of desired.index.versions(node)) if (desired.object(other)?.model === key) faults.add(other);
   }
 
   function onSettled(node: string, key: string, { outcome, code, reason }: Settlement): void {

@@ -140,7 +140,10 @@ export function createEdgeController(options: EdgeControllerOptions): EdgeContro
   function nodeSeen(name: string, node: NodeRecord, previous: NodeRecord | undefined): void {
     ends.nodeSeen(name, node);
     if (!node.autonomous || previous?.autonomous) return;
-    for (const pod of desired.objects()) if (pod.node === name) podSeen(pod);
+    for (const [key] of desired.index.versions(name)) {
+      const pod = desired.object(key);
+      if (pod) podSeen(pod);
+    }
   }
 
   function onSettled(node: string, key: string, { outcome, code, reason }: Settlement): void {

@@ -60,9 +60,7 @@ export type BuildFollower = <R extends KubeObject>(followed: Followed<R>) => Ref
 
 export interface DesiredState<T extends PlacedObject> extends Component {
   readonly index: DesiredIndex;
-  /** Every placed object that is kept. */
-  objects(): Iterable<T>;
-  /** By key. */
+  /** A placed object that is kept, by key. */
   object(key: string): T | undefined;
   complete(): boolean;
   source(node: string): StateSource;
@@ -187,7 +185,6 @@ export function createDesiredState<K extends KubeObject, T extends PlacedObject>
   return {
     name: `desired ${placement.resource.plural}`,
     index,
-    objects: () => objects.values(),
     object: (key) => objects.get(key),
     complete,
     source: (node) => ({

@@ -7,6 +7,7 @@ import { fakeClock } from '@skerry/common/testing/fake-clock';
 import { Done_Outcome } from '@skerry/gen/skerry/link/v1/link';
 import type { DeviceRecord } from '../desired/projections.js';
 import { createDeviceSink } from './device-sink.js';
+import type { Report } from './device-targets.js';
 import type { StatusWriter } from './status-writer.js';
 
 const { OUTCOME_APPLIED: APPLIED, OUTCOME_GONE: GONE, OUTCOME_REJECTED: REJECTED } = Done_Outcome;
@@ -20,7 +21,7 @@ function setUp(known?: DeviceRecord) {
     client: kube.client,
     device: () => known,
     writer: {
-      report: (device: DeviceRecord, _key: string, version: string) => taken.push(`${device.name} ${version}`),
+      report: (device: DeviceRecord, { version }: Report) => taken.push(`${device.name} ${version}`) > 0,
     } as unknown as StatusWriter,
     counters,
     retry: { signal: new AbortController().signal, clock: fakeClock(), random: () => 0.5 },

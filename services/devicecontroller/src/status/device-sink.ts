@@ -13,6 +13,7 @@ import { type ParsedKey, parseKey } from '@skerry/common/keys';
 import type { KubeClient } from '@skerry/common/kube/client';
 import { isNotFound } from '@skerry/common/kube/kube-error';
 import { DEVICES } from '@skerry/common/kube/resources';
+import { STALE_EPOCH } from '@skerry/common/link/state-sender';
 import type { Entry, Settlement, StateSink } from '@skerry/common/link/types';
 import type { Logger } from '@skerry/common/logger';
 import { Done_Outcome } from '@skerry/gen/skerry/link/v1/link';
@@ -62,8 +63,8 @@ export function createDeviceSink(options: DeviceSinkOptions): StateSink {
     if (!device) return GONE;
     if (device.node !== node)
       return rejected('Forbidden', `Device ${parsed.namespace}/${parsed.name} is not on node ${node}`);
-    writer.report(device, key, entry.version, report);
-    return APPLIED;
+    const merged = writer.report(device, { key, version: entry.version, fields: report });
+    return merged ? APPLIED : rejected(STALE_EPOCH, `the shard of node ${node} is served elsewhere by now`);
   }
 
   function count(key: string, settlement: Settlement): void {

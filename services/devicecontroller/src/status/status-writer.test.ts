@@ -22,10 +22,12 @@ function setUp(budgetPerSecond = 200) {
   const kube = createFakeKube();
   const clock = fakeClock();
   const refused: string[] = [];
+  const claim: { epoch: number | undefined } = { epoch: 1 };
   const writer = createStatusWriter({
     client: kube.client,
     cycleMs: 1_000,
     budgetPerSecond,
+    epochOf: () => claim.epoch,
     onRefused: ({ name }, reason) => refused.push(`${name}: ${reason}`),
     clock,
     random: () => 0.5,
@@ -35,7 +37,7 @@ function setUp(budgetPerSecond = 200) {
   const report = (of: DeviceRecord, value: string): void => {
     reports += 1;
     const fields = { twins: [{ propertyName: 'rpm', reported: { value } }] };
-    writer.report(of, `devicestatus/plant/${of.name}`, `v${reports}`, fields);
+    writer.report(of, { key: `devicestatus/plant/${of.name}`, version: `v${reports}`, fields });
   };
   const status = (name: string): DeviceStatus | undefined => kube.get(DEVICE_STATUSES, { namespace: 'plant', name });
   const value = (name: string): string | undefined => status(name)?.status?.twins?.[0]?.reported?.value;
@@ -53,7 +55,7 @@ function setUp(budgetPerSecond = 200) {
     await stopping;
     expect(clock.pending()).toBe(0);
   };
-  return { kube, clock, writer, refused, report, status, value, patches, pass, stop };
+  return { kube, clock, claim, writer, refused, report, status, value, patches, pass, stop };
 }
 
 describe('device status writer', () => {
@@ -222,6 +224,56 @@ describe('device status writer', () => {
     world.writer.seen(device('pump', { node: 'edge-2' }));
     expect([...world.writer.versions('edge-1')]).toEqual([]);
     expect([...world.writer.versions('edge-2')]).toEqual([]);
+    await world.stop();
+  });
+
+  test('never overwrites what another replica wrote while the shard was its', async () => {
+    const world = setUp();
+    await world.writer.start();
+    world.report(device('pump'), '1');
+    await world.pass(1_500);
+    world.kube.down = true;
+    world.report(device('pump'), '2');
+    await world.pass(2_000);
+    // The claim is lost; the new owner writes a newer value.
+    world.claim.epoch = undefined;
+    const status = { twins: [{ propertyName: 'rpm', reported: { value: '3' } }] };
+    await world.kube.put(DEVICE_STATUSES, { ...world.status('pump'), status });
+    world.kube.down = false;
+    await world.pass(15_000, 1_000);
+    expect(world.value('pump')).toBe('3');
+    // And gained again: nothing that was known before counts, neither the old report nor what the API had.
+    world.claim.epoch = 2;
+    expect([...world.writer.versions('edge-1')]).toEqual([]);
+    world.report(device('pump'), '1');
+    await world.pass(1_500);
+    expect(world.value('pump')).toBe('1');
+    await world.stop();
+  });
+
+  test('takes no report for a shard that is served elsewhere', () => {
+    const world = setUp();
+    world.claim.epoch = undefined;
+    const report = { key: 'devicestatus/plant/pump', version: 'v', fields: {} };
+    expect(world.writer.report(device('pump'), report)).toBe(false);
+  });
+
+  test('writes again when it is not certain that a write took effect', async () => {
+    const world = setUp();
+    await world.writer.start();
+    world.report(device('pump'), '1');
+    await world.pass(1_500);
+    world.kube.after = (request) => {
+      if (!request.startsWith('patch')) return;
+      world.kube.after = () => {};
+      throw new KubeError('unavailable', 'the answer was lost', { httpStatus: 0 });
+    };
+    world.report(device('pump'), '2');
+    await world.pass(200);
+    expect(world.value('pump')).toBe('2');
+    world.report(device('pump'), '1');
+    await world.pass(3_000);
+    expect(world.value('pump')).toBe('1');
     await world.stop();
   });
 

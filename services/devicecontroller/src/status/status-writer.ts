@@ -1,13 +1,13 @@
 // The coalescing set: the newest reported status of every Device, written to its DeviceStatus no more often than allowed.
 // Invariants: one write per Device at a time, newest value, never an older one after it; per Device at most one write a cycle, all together
-// within the budget; what could not be written stays and is tried again; what a crash loses is made good by the edge's comparison, because
-// `versions` starts empty.
+// within the budget; what could not be written stays and is tried again, as long as the shard is served here; what a crash loses is made
+// good by the edge's comparison, because `versions` starts empty.
 import { sharedAbortController } from '@skerry/common/abort';
 import type { Clock } from '@skerry/common/clock';
 import { isPassing } from '@skerry/common/controller/settlement';
 import { messageOf } from '@skerry/common/errors';
 import type { KubeClient } from '@skerry/common/kube/client';
-import { isConflict, isKubeError, isNotFound } from '@skerry/common/kube/kube-error';
+import { isKubeError, isNotFound } from '@skerry/common/kube/kube-error';
 import { createLimiter } from '@skerry/common/kube/limiter';
 import { createReconciler, type ReconcileResult, type ReconcilerMetrics } from '@skerry/common/kube/reconciler';
 import type { Component } from '@skerry/common/lifecycle';
@@ -15,7 +15,8 @@ import type { Logger } from '@skerry/common/logger';
 import { canonicalJson } from '@skerry/common/version';
 import type { DeviceRecord } from '../desired/projections.js';
 import { foreignTwins, mergeDeviceStatus, type StatusFields } from './device-status.js';
-import { createStatusObjects, type StatusObject } from './status-objects.js';
+import { createDeviceTargets, type Report, type Target, targetKey } from './device-targets.js';
+import { createStatusObjects } from './status-objects.js';
 
 export interface StatusWriterOptions {
   readonly client: KubeClient;
@@ -23,6 +24,8 @@ export interface StatusWriterOptions {
   readonly cycleMs: number;
   /** Writes a second of this replica. */
   readonly budgetPerSecond: number;
+  /** The claim under which a shard is served; see kube/shard-claims. */
+  readonly epochOf: (shard: number) => number | undefined;
   /** The API refused a status for good. */
   readonly onRefused: (device: DeviceRecord, reason: string) => void;
   readonly clock: Clock;
@@ -49,22 +52,12 @@ export interface StatusWriter extends Component {
   gone(namespace: string, name: string, uid: string): void;
   /** Somebody deleted or replaced its DeviceStatus. */
   lost(namespace: string, name: string): void;
-  /** Merges a report, which replaces what the Device's node reported before. */
-  report(device: DeviceRecord, key: string, version: string, report: StatusFields): void;
+  /** Merges a report, which replaces what the Device's node reported before. False when its shard is not served here (any longer). */
+  report(device: DeviceRecord, report: Report): boolean;
   forget(node: string, key: string): void;
   /** Reports of a node that are in the set, written or not. */
   versions(node: string): Iterable<readonly [key: string, version: string]>;
   stats(): StatusWriterStats;
-}
-
-interface Target {
-  device: DeviceRecord;
-  /** The newest report, its key and version; of the node that the Device is on. */
-  report: { readonly key: string; readonly version: string; readonly fields: StatusFields } | undefined;
-  /** What the API has, once read. */
-  object: StatusObject | undefined;
-  nextWriteMs: number;
-  dirty: boolean;
 }
 
 const WORKERS = 16;
@@ -74,8 +67,7 @@ const NOTHING: StatusFields = {};
 export function createStatusWriter(options: StatusWriterOptions): StatusWriter {
   const { cycleMs, budgetPerSecond, clock, random, logger } = options;
   const objects = createStatusObjects(options.client);
-  const targets = new Map<string, Target>();
-  const byNode = new Map<string, Set<Target>>();
+  const targets = createDeviceTargets(options.epochOf);
   const counters = { reports: 0, writes: 0, unchanged: 0, refused: 0, foreignProperties: 0 };
   const budget = createLimiter({
     maxInFlight: WORKERS,
@@ -93,54 +85,10 @@ export function createStatusWriter(options: StatusWriterOptions): StatusWriter {
     logger,
   });
 
-  /** The target of this very Device; a predecessor's is dropped. */
-  function targetOf(device: DeviceRecord): Target {
-    const key = `${device.namespace}/${device.name}`;
-    const known = targets.get(key);
-    if (known?.device.uid === device.uid) {
-      move(known, device);
-      return known;
-    }
-    if (known) drop(key, known);
-    const target: Target = { device, report: undefined, object: undefined, nextWriteMs: 0, dirty: false };
-    targets.set(key, target);
-    enlist(target);
-    return target;
-  }
-
-  /** What another node said of a Device is not true of this one's. */
-  function move(target: Target, device: DeviceRecord): void {
-    if (target.device.node !== device.node) {
-      delist(target);
-      target.report = undefined;
-      target.device = device;
-      enlist(target);
-    }
-    target.device = device;
-  }
-
-  function enlist(target: Target): void {
-    const { node } = target.device;
-    const there = byNode.get(node);
-    if (there) there.add(target);
-    else byNode.set(node, new Set([target]));
-  }
-
-  function delist(target: Target): void {
-    const there = byNode.get(target.device.node);
-    there?.delete(target);
-    if (there?.size === 0) byNode.delete(target.device.node);
-  }
-
-  function drop(key: string, target: Target): void {
-    delist(target);
-    targets.delete(key);
-  }
-
   function mark(target: Target): void {
     if (target.dirty) return;
     target.dirty = true;
-    queue.add(`${target.device.namespace}/${target.device.name}`);
+    queue.add(targetKey(target.device));
   }
 
   async function reconcile(key: string, signal: AbortSignal): Promise<ReconcileResult | undefined> {
@@ -181,7 +129,7 @@ export function createStatusWriter(options: StatusWriterOptions): StatusWriter {
   /** Reads the target after the wait for the budget, so that the newest is written. */
   async function writeNewest(target: Target, signal: AbortSignal): Promise<void> {
     const { device, object } = target;
-    if (!object || !target.dirty) return;
+    if (!object || !target.dirty || targets.get(targetKey(device)) !== target) return;
     const fields = newest(target);
     target.dirty = false;
     target.nextWriteMs = clock.monotonicMs() + cycleMs;
@@ -190,11 +138,13 @@ export function createStatusWriter(options: StatusWriterOptions): StatusWriter {
     if (target.object === object) target.object = { uid: object.uid, fields };
   }
 
-  /** Throws what is to be tried again. */
+  /** Whether the write took effect is not certain: the API is read again first. Throws what is to be tried again. */
   function failed(target: Target, error: unknown): void {
-    if (isNotFound(error) || isConflict(error)) target.object = undefined;
-    else if (isKubeError(error) && error.httpStatus !== 0 && !isPassing(error)) {
+    target.object = undefined;
+    const refused = isKubeError(error) && error.httpStatus !== 0 && !isPassing(error) && !isNotFound(error);
+    if (refused) {
       counters.refused += 1;
+      target.report = undefined;
       options.onRefused(target.device, error.message);
       return;
     }
@@ -204,7 +154,7 @@ export function createStatusWriter(options: StatusWriterOptions): StatusWriter {
 
   /** What is left goes out as fast as the budget lets it. */
   async function flush(deadline: AbortSignal): Promise<void> {
-    const left = [...targets.values()].filter((target) => target.dirty && target.object);
+    const left = targets.all().filter((target) => target.dirty && target.object);
     const rest = left[Symbol.iterator]();
     const patience = sharedAbortController();
     deadline.addEventListener('abort', () => patience.abort(deadline.reason), { once: true });
@@ -221,40 +171,42 @@ export function createStatusWriter(options: StatusWriterOptions): StatusWriter {
   return {
     name: 'device status writer',
     seen(device) {
-      mark(targetOf(device));
+      const target = targets.of(device);
+      if (target) mark(target);
     },
-    gone(namespace, name, uid) {
-      const key = `${namespace}/${name}`;
-      const target = targets.get(key);
-      if (target?.device.uid === uid) drop(key, target);
-    },
+    gone: (namespace, name, uid) => targets.drop(targetKey({ namespace, name }), uid),
     lost(namespace, name) {
-      const target = targets.get(`${namespace}/${name}`);
+      const key = targetKey({ namespace, name });
+      const target = targets.get(key);
       if (!target) return;
       target.object = undefined;
       target.dirty = true;
       // Also when it is being written, or waits: what is under way then finds no object to write to.
-      queue.add(`${namespace}/${name}`);
+      queue.add(key);
     },
-    report(device, key, version, fields) {
-      const target = targetOf(device);
+    report(device, report) {
+      const target = targets.of(device);
+      if (!target) return false;
       counters.reports += 1;
-      counters.foreignProperties += foreignTwins(fields, device.properties);
-      target.report = { key, version, fields };
+      counters.foreignProperties += foreignTwins(report.fields, device.properties);
+      target.report = report;
       mark(target);
+      return true;
     },
     forget(node, key) {
-      for (const target of byNode.get(node) ?? []) if (target.report?.key === key) target.report = undefined;
+      for (const target of targets.onNode(node)) if (target.report?.key === key) target.report = undefined;
     },
-    *versions(node) {
-      for (const { report } of byNode.get(node) ?? []) if (report) yield [report.key, report.version];
+    versions: (node) =>
+      targets.onNode(node).flatMap(({ report }) => (report ? [[report.key, report.version] as const] : [])),
+    stats: () => {
+      const all = targets.all();
+      return {
+        ...counters,
+        devices: all.length,
+        pending: all.filter(({ dirty }) => dirty).length,
+        queue: queue.metrics(),
+      };
     },
-    stats: () => ({
-      ...counters,
-      devices: targets.size,
-      pending: [...targets.values()].filter(({ dirty }) => dirty).length,
-      queue: queue.metrics(),
-    }),
     start: () => queue.start(),
     async stop(deadline) {
       await queue.stop(deadline);

@@ -80,6 +80,13 @@ export function createUpSink(options: UpSinkOptions): UpSink {
     return { settlement: rejected('UnknownKind', `edgecontroller takes no ${parsed.kind}`), conditions: NONE };
   }
 
+  /** To a report that could not be understood, or that nobody waits for any longer. */
+  function answerOf(error: unknown): Attempt {
+    if (closing.signal.aborted) return { settlement: rejected('Cancelled', 'the session has ended'), conditions: NONE };
+    if (isSkerryError(error, 'invalid_argument')) return { settlement: rejectionOf(error), conditions: NONE };
+    throw error;
+  }
+
   function count(key: string, settlement: Settlement): void {
     if (settlement.outcome === Done_Outcome.OUTCOME_APPLIED) counters.applied += 1;
     else if (settlement.outcome === Done_Outcome.OUTCOME_GONE) counters.gone += 1;
@@ -95,10 +102,8 @@ export function createUpSink(options: UpSinkOptions): UpSink {
     },
     async put(key: string, entry: Entry) {
       written.delete(key);
-      const { settlement, conditions } = await attempt(key, entry.payload).catch((error: unknown) => {
-        if (!isSkerryError(error, 'invalid_argument')) throw error;
-        return { settlement: rejectionOf(error), conditions: NONE };
-      });
+      const { settlement, conditions } = await attempt(key, entry.payload).catch(answerOf);
+      if (closing.signal.aborted) return settlement;
       count(key, settlement);
       if (settlement.outcome === Done_Outcome.OUTCOME_APPLIED) written.set(key, { version: entry.version, conditions });
       return settlement;

@@ -15,6 +15,8 @@ export interface FakeKube {
   readonly requests: string[];
   /** Called before a request is carried out; may throw, or change something in between. */
   before: (request: string) => void | Promise<void>;
+  /** Called when a request has taken effect; may throw, as when the answer is lost. */
+  after: (request: string) => void | Promise<void>;
   /** Every request fails as if nobody answered. */
   down: boolean;
   /** Ends all watches, as a restarting API server does. */
@@ -42,7 +44,9 @@ export function createFakeKube(): FakeKube {
     fake.requests.push(text);
     await fake.before(text);
     if (fake.down) throw new KubeError('unavailable', `${text}: no answer`, { httpStatus: 0 });
-    return action();
+    const answer = await action();
+    await fake.after(text);
+    return answer;
   }
 
   async function patch(resource: Resource<KubeObject>, ref: ObjectRef, { body }: Patch, options?: WriteOptions) {
@@ -101,6 +105,7 @@ export function createFakeKube(): FakeKube {
     client,
     requests: [],
     before: () => {},
+    after: () => {},
     down: false,
     dropWatches() {
       for (const cut of watches) cut.abort();
