@@ -314,6 +314,7 @@ export const FIELD_TABLES = {
   ObjectFieldSelector: objectField,
   ConfigMapKeySelector: keySelector,
   ConfigMapEnvSource: envSource,
+  PodOS: podOs,
   ContainerPort: containerPort,
   ResourceRequirements: resources,
   PodSecurityContext: podSecurityContext,
