@@ -7,6 +7,7 @@ interface Bench {
 }
 
 const benches: Record<string, () => Promise<Bench>> = {
+  'edge-memory': () => import('./edge-memory.js'),
   hub: () => import('./hub.js'),
 };
 

@@ -126,6 +126,7 @@ async function outage(world: World, cut: { readonly mode: 'cut' | 'silent'; read
           (await fetchPage(world)).text.startsWith('Hello after the outage') ? true : undefined,
         );
         await waiter.until('the node is Ready', () => readyNode(kube));
+        await waiter.until('the Pod is Ready', () => readyPod(kube));
       },
       () => `converged in ${Math.round(clock.monotonicMs() - restoredMs)} ms, ${carried + 1} changes carried, 0 lost`,
     );

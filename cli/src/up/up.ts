@@ -2,7 +2,7 @@
 // Invariants: whatever fails, children and the temporary folder go; the demonstration's workloads go with it, the agent's own rule (restarting
 // never touches a container) notwithstanding, because here the Pod is deleted through the API first.
 
-import { accessSync, constants } from 'node:fs';
+import { accessSync, constants, existsSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
@@ -10,10 +10,18 @@ import { Metadata } from '@grpc/grpc-js';
 import { type Clock, systemClock } from '@skerry/common/clock';
 import { messageOf } from '@skerry/common/errors';
 import { unary, unixClient } from '@skerry/common/grpc/client';
+import type { KubeClient } from '@skerry/common/kube/client';
 import { HUB_TLS_SECRET } from '@skerry/common/kube/join-token';
 import { isNotFound } from '@skerry/common/kube/kube-error';
 import type { KubeObject } from '@skerry/common/kube/object';
-import { CONFIG_MAPS, type ConfigMap, DEVICE_MODELS, DEVICES, PODS } from '@skerry/common/kube/resources';
+import {
+  CONFIG_MAPS,
+  type ConfigMap,
+  DEVICE_MODELS,
+  DEVICES,
+  PODS,
+  type Resource,
+} from '@skerry/common/kube/resources';
 import { EngineServiceClient, type ListPodsResponse } from '@skerry/gen/skerry/edge/v1/engine';
 import { apply, type KubeSession, openKube, readManifests } from '../kube.js';
 import { instanceFile, type Layout, layoutOf, manifests } from './layout.js';
@@ -25,7 +33,8 @@ import { choosePorts, createStack, materialise, NODE, type Ports, type Stack, to
 import { createWaiter, type Waiter } from './wait.js';
 
 const STOP_GRACE_MS = 10_000;
-const WORKLOAD_GRACE_MS = 15_000;
+/** Long enough for an edge that is just waiting to connect again, and for the Pod's own grace period. */
+const WORKLOAD_GRACE_MS = 45_000;
 
 interface Instance {
   readonly options: UpOptions;
@@ -126,7 +135,7 @@ async function bringUp(instance: Instance): Promise<void> {
   await report.step(
     `${NODE} joins by a token, becomes Ready (runtime: process)`,
     async () => {
-      await stack.startEdge(await tokenFor(kube, caCertPem, clock));
+      await stack.startEdge(await waiter.until('a join token', () => tokenFor(kube, caCertPem, clock)));
       await waiter.until(`node ${NODE} is Ready`, () => readyNode(kube));
     },
     () => 'containers run as processes of this machine',
@@ -134,7 +143,9 @@ async function bringUp(instance: Instance): Promise<void> {
   stack.startThermostat();
 }
 
-async function openWhenReady(kubeconfig: string): Promise<KubeSession> {
+/** The embedded API server writes its kubeconfig when it serves. */
+async function openWhenReady(kubeconfig: string): Promise<KubeSession | undefined> {
+  if (!existsSync(kubeconfig)) return undefined;
   const session = await openKube(kubeconfig);
   try {
     await session.kube.getPath('/api');
@@ -220,30 +231,26 @@ async function shutDown(instance: Instance): Promise<void> {
   report.note('  ✓ all processes ended');
 }
 
-/** The abort that brought us here must not end this wait too. */
+/** Each deletion is tried until the API server takes it. The abort that brought us here must not end these waits too. */
 async function removeWorkloads(instance: Instance, { kube }: KubeSession): Promise<void> {
   const { clock, stack, report } = instance;
   stack.proxy.setMode('up');
-  const gone = (error: unknown): void => {
-    if (!isNotFound(error)) throw error;
-  };
-  const pod = { namespace: 'default', name: 'page' };
-  const device = { namespace: 'default', name: 'thermostat' };
-  await kube.delete(PODS, pod).catch(gone);
-  await kube.delete(DEVICES, device).catch(gone);
   const waiter = createWaiter({ clock, signal: new AbortController().signal, check: () => {} });
-  await waiter.until(
-    'the Pod is gone',
-    async () => {
-      const left = await kube.get(PODS, pod).then(
-        () => true,
-        (error: unknown) => (isNotFound(error) ? false : Promise.reject(error)),
-      );
-      return left ? undefined : true;
-    },
-    WORKLOAD_GRACE_MS,
-  );
-  await kube.delete(DEVICE_MODELS, device).catch(gone);
-  await kube.delete(CONFIG_MAPS, pod).catch(gone);
+  const remove = (resource: Resource<KubeObject>, name: string): Promise<true> =>
+    waiter.until(`${resource.kind} ${name} is gone`, () => removed(kube, resource, name), WORKLOAD_GRACE_MS);
+  await remove(PODS, 'page');
+  await remove(DEVICES, 'thermostat');
+  await remove(DEVICE_MODELS, 'thermostat');
+  await remove(CONFIG_MAPS, 'page');
   report.note('  ✓ Pod and device removed');
+}
+
+async function removed(kube: KubeClient, resource: Resource<KubeObject>, name: string): Promise<true | undefined> {
+  try {
+    await kube.delete(resource, { namespace: 'default', name });
+    return undefined;
+  } catch (error) {
+    if (isNotFound(error)) return true;
+    throw error;
+  }
 }

@@ -24,7 +24,8 @@ export interface Supervisor extends Component {
   sidecars(): ReadonlyArray<Sidecar & { readonly name: string }>;
 }
 
-const BACKOFF = { baseMs: 500, maxMs: 30_000 };
+/** A node without its engine is not a node: even one that keeps crashing is tried again soon. */
+const BACKOFF = { baseMs: 500, maxMs: 10_000 };
 const STOP_GRACE_MS = 5_000;
 
 interface Watched<Name extends string> {
