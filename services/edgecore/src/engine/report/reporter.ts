@@ -51,18 +51,23 @@ export function createReporter({ edgecoreSocket, clock, logger }: ReporterOption
   let completed = false;
   let lastAlive: Alive | undefined;
   let stream: Stream | undefined;
+  /** The stream has asked to wait. */
+  let full = false;
   let connection: Reconnecting | undefined;
 
   async function session(signal: AbortSignal, healthy: () => void): Promise<void> {
     const client = unixClient(ReportServiceClient, edgecoreSocket);
     const opened = client.report();
     try {
-      opened.on('drain', () => pump(opened));
+      opened.on('drain', () => {
+        full = false;
+        pump(opened);
+      });
       opened.on('metadata', healthy);
       stream = opened;
       dirty = new Set(reports.keys());
       completed = false;
-      opened.write({ item: { $case: 'start', value: { sidecar: 'engine', controller: 'kube' } } });
+      full = !opened.write({ item: { $case: 'start', value: { sidecar: 'engine', controller: 'kube' } } });
       pump(opened);
       await readStream<ReportResponse>(opened, signal, (response) => {
         healthy();
@@ -76,9 +81,10 @@ export function createReporter({ edgecoreSocket, clock, logger }: ReporterOption
 
   /** Writes what is new until the stream asks to wait; `drain` continues. */
   function pump(to: Stream | undefined): void {
-    if (!to || to !== stream) return;
+    if (!to || to !== stream || full) return;
     for (const item of pending()) {
-      if (!to.write({ item })) return;
+      full = !to.write({ item });
+      if (full) return;
     }
   }
 
