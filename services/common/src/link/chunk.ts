@@ -8,9 +8,13 @@ import { encodedBound } from './cost.js';
 import { CHUNK_BYTES, MAX_BODY_BYTES } from './limits.js';
 import type { Body } from './types.js';
 
+/** True when a body surely needs no pieces; cheap. */
+export function fitsWhole(body: Body): boolean {
+  return encodedBound(body) <= CHUNK_BYTES;
+}
+
 /** The frames that carry a body: itself, or its pieces. */
 export function split(lane: Lane, body: Body): readonly Body[] {
-  if (encodedBound(body) <= CHUNK_BYTES) return [body];
   const encoded = Frame.encode({ seq: 0n, ack: 0n, lane, node: '', body }).finish();
   if (encoded.length <= CHUNK_BYTES) return [body];
   const pieces: Body[] = [];
@@ -23,51 +27,47 @@ export function split(lane: Lane, body: Body): readonly Body[] {
 
 export type Joined =
   | { readonly kind: 'more' }
-  | { readonly kind: 'body'; readonly body: Body; readonly pieces: number }
+  | { readonly kind: 'body'; readonly body: Body }
   | { readonly kind: 'violation'; readonly message: string };
 
 /** Joins the pieces of one lane; a body that came whole passes through. */
-export interface Joiner {
-  take(body: Body): Joined;
-  reset(): void;
-}
+export class Joiner {
+  readonly #lane: Lane;
+  #pieces: Uint8Array[] = [];
+  #bytes = 0;
 
-export function createJoiner(lane: Lane): Joiner {
-  let pieces: Uint8Array[] = [];
-  let bytes = 0;
-
-  function reset(): void {
-    pieces = [];
-    bytes = 0;
+  constructor(lane: Lane) {
+    this.#lane = lane;
   }
 
-  function take(body: Body): Joined {
+  take(body: Body): Joined {
     if (body.$case !== 'chunk') {
-      if (pieces.length > 0) return violation(`a ${body.$case} came between the pieces of a body`);
-      return { kind: 'body', body, pieces: 1 };
+      if (this.#pieces.length > 0) return violation(`a ${body.$case} came between the pieces of a body`);
+      return { kind: 'body', body };
     }
     const { data, last } = body.value;
-    bytes += data.length;
-    if (data.length === 0 || bytes > MAX_BODY_BYTES)
+    this.#bytes += data.length;
+    if (data.length === 0 || this.#bytes > MAX_BODY_BYTES)
       return violation(`a chunked body is empty or over ${MAX_BODY_BYTES}`);
-    // Kept until the whole is there: a view would keep the network's buffer alive.
-    pieces.push(Uint8Array.from(data));
+    this.#pieces.push(data);
     if (!last) return { kind: 'more' };
-    const count = pieces.length;
-    const encoded = Buffer.concat(pieces, bytes);
-    reset();
-    return decode(lane, encoded, count);
+    const encoded = Buffer.concat(this.#pieces, this.#bytes);
+    this.reset();
+    return decode(this.#lane, encoded);
   }
 
-  return { take, reset };
+  reset(): void {
+    this.#pieces = [];
+    this.#bytes = 0;
+  }
 }
 
-function decode(lane: Lane, encoded: Uint8Array, pieces: number): Joined {
+function decode(lane: Lane, encoded: Uint8Array): Joined {
   try {
     const frame = Frame.decode(encoded);
     if (frame.lane !== lane || frame.body === undefined || frame.body.$case === 'chunk')
       return violation('the pieces of a body make none for their lane');
-    return { kind: 'body', body: frame.body, pieces };
+    return { kind: 'body', body: frame.body };
   } catch (error) {
     return violation(`the pieces of a body cannot be decoded: ${messageOf(error)}`);
   }

@@ -2,9 +2,9 @@
 // Invariants: replies leave before new bodies and always have a part of the credit for themselves, so two ends that send to each other
 // cannot lock up; what waits here is bounded (new bodies by `room`, replies by MAX_REPLY_BYTES); a peer over its credit is told on.
 import type { Lane } from '@skerry/gen/skerry/link/v1/link';
-import { createJoiner, split } from './chunk.js';
+import { fitsWhole, Joiner, split } from './chunk.js';
 import { frameCost } from './cost.js';
-import { createCredit } from './credit.js';
+import { Credit } from './credit.js';
 import { Fifo } from './fifo.js';
 import { fits } from './lanes.js';
 import { INITIAL_CREDIT } from './limits.js';
@@ -44,120 +44,139 @@ const MAX_REPLY_BYTES = 4 * 1024 * 1024;
 const NEWS: ReadonlySet<Body['$case']> = new Set(['put', 'delete', 'logEntries', 'callRequest', 'callData']);
 
 export function createLanePort(options: LanePortOptions): LanePort {
-  const { lane, node, onBody, onRoom, onViolation } = options;
-  const joiner = createJoiner(lane);
-  const replies = new Fifo<Body>();
-  const news = new Fifo<Body>();
-  let channel: Channel | undefined;
+  return new CreditedPort(options);
+}
+
+class CreditedPort implements LanePort {
+  readonly #options: LanePortOptions;
+  readonly #joiner: Joiner;
+  readonly #replies = new Fifo<Body>();
+  readonly #news = new Fifo<Body>();
+  #channel: Channel | undefined;
   /** What the peer lets us send, and what we let it send. */
-  let sending = createCredit();
-  let receiving = createCredit();
-  let reserve = 0;
-  let joinedCost = 0;
-  let refundable = 0;
-  let replyBytes = 0;
+  #sending = new Credit();
+  #receiving = new Credit();
+  #reserve = 0;
+  #joinedCost = 0;
+  #refundable = 0;
+  #replyBytes = 0;
 
-  function attach(to: Channel): void {
-    reset();
-    channel = to;
-    grant(INITIAL_CREDIT);
+  constructor(options: LanePortOptions) {
+    this.#options = options;
+    this.#joiner = new Joiner(options.lane);
   }
 
-  function reset(): void {
-    channel = undefined;
-    replies.clear();
-    news.clear();
-    joiner.reset();
-    sending = createCredit();
-    receiving = createCredit();
-    reserve = 0;
-    joinedCost = 0;
-    refundable = 0;
-    replyBytes = 0;
+  attach(channel: Channel): void {
+    this.detach();
+    this.#channel = channel;
+    this.#grant(INITIAL_CREDIT);
   }
 
-  function grant(bytes: number): void {
-    receiving.grant(bytes);
-    channel?.send({ lane, node, body: { $case: 'credit', value: { bytes } } });
+  detach(): void {
+    this.#channel = undefined;
+    this.#replies.clear();
+    this.#news.clear();
+    this.#joiner.reset();
+    this.#sending = new Credit();
+    this.#receiving = new Credit();
+    this.#reserve = 0;
+    this.#joinedCost = 0;
+    this.#refundable = 0;
+    this.#replyBytes = 0;
   }
 
-  function receive(body: Body): void {
-    if (!channel) return;
-    const problem = body.$case === 'credit' ? sending.grant(body.value.bytes) : receiving.spend(body);
-    if (problem) {
-      onViolation(problem);
-      return;
-    }
+  receive(body: Body): void {
+    if (!this.#channel) return;
     if (body.$case === 'credit') {
-      takeCredit(body.value.bytes);
+      this.#takeCredit(body.value.bytes);
       return;
     }
-    joinedCost += frameCost(body);
-    const joined = joiner.take(body);
+    const cost = frameCost(body);
+    const problem = this.#receiving.spend(body, cost);
+    if (problem) this.#options.onViolation(problem);
+    else if (body.$case === 'chunk' || this.#joinedCost > 0) this.#join(body, cost);
+    else this.#take(body, cost);
+  }
+
+  #join(body: Body, cost: number): void {
+    this.#joinedCost += cost;
+    const joined = this.#joiner.take(body);
     if (joined.kind === 'more') return;
     if (joined.kind === 'violation') {
-      onViolation(joined.message);
+      this.#options.onViolation(joined.message);
       return;
     }
-    if (!fits(lane, joined.body)) {
-      onViolation(`a ${joined.body.$case} does not belong on lane ${lane}`);
+    const whole = this.#joinedCost;
+    this.#joinedCost = 0;
+    this.#take(joined.body, whole);
+  }
+
+  #take(body: Body, cost: number): void {
+    const { lane, onBody, onViolation } = this.#options;
+    if (fits(lane, body)) onBody(body, cost);
+    else onViolation(`a ${body.$case} does not belong on lane ${lane}`);
+  }
+
+  #takeCredit(bytes: number): void {
+    const problem = this.#sending.grant(bytes);
+    if (problem) {
+      this.#options.onViolation(problem);
       return;
     }
-    const cost = joinedCost;
-    joinedCost = 0;
-    onBody(joined.body, cost);
+    if (this.#reserve === 0) this.#reserve = bytes * REPLY_SHARE;
+    this.#flush();
+    this.#options.onRoom();
   }
 
-  function takeCredit(bytes: number): void {
-    if (reserve === 0) reserve = bytes * REPLY_SHARE;
-    flush();
-    onRoom();
-  }
-
-  function send(body: Body): void {
-    if (!channel) return;
-    if (NEWS.has(body.$case)) news.push(body);
+  send(body: Body): void {
+    if (!this.#channel) return;
+    if (NEWS.has(body.$case)) this.#news.push(body);
     else {
-      replies.push(body);
-      replyBytes += frameCost(body);
+      this.#replies.push(body);
+      this.#replyBytes += frameCost(body);
     }
-    flush();
-    if (replyBytes > MAX_REPLY_BYTES) onViolation('more was asked for than credit was granted to answer');
+    this.#flush();
+    if (this.#replyBytes > MAX_REPLY_BYTES)
+      this.#options.onViolation('more was asked for than credit was granted to answer');
   }
 
-  function flush(): void {
-    while (channel && sending.available() > 0) {
-      const reply = replies.shift();
-      if (reply) replyBytes -= frameCost(reply);
-      const body = reply ?? news.shift();
+  #flush(): void {
+    while (this.#sending.available() > 0) {
+      const reply = this.#replies.shift();
+      if (reply) this.#replyBytes -= frameCost(reply);
+      const body = reply ?? this.#news.shift();
       if (!body) return;
-      for (const piece of split(lane, body)) {
-        sending.spend(piece);
-        channel.send({ lane, node, body: piece });
-      }
+      if (fitsWhole(body)) this.#sendPiece(body);
+      else for (const piece of split(this.#options.lane, body)) this.#sendPiece(piece);
     }
   }
 
-  function refund(bytes: number): void {
-    if (!channel) return;
-    refundable += bytes;
-    if (refundable < INITIAL_CREDIT * REFUND_SHARE) return;
-    const back = refundable;
-    refundable = 0;
-    grant(back);
+  #sendPiece(body: Body): void {
+    const { lane, node } = this.#options;
+    this.#sending.spend(body);
+    this.#channel?.send({ lane, node, body });
   }
 
-  function room(): boolean {
-    return news.length === 0 && sending.available() > reserve;
+  room(): boolean {
+    return this.#news.length === 0 && this.#sending.available() > this.#reserve;
   }
 
-  return {
-    attach,
-    detach: reset,
-    receive,
-    send,
-    room,
-    replyRoom: () => replyBytes < FEW_REPLY_BYTES,
-    refund,
-  };
+  replyRoom(): boolean {
+    return this.#replyBytes < FEW_REPLY_BYTES;
+  }
+
+  refund(bytes: number): void {
+    if (!this.#channel) return;
+    this.#refundable += bytes;
+    if (this.#refundable < INITIAL_CREDIT * REFUND_SHARE) return;
+    const back = this.#refundable;
+    this.#refundable = 0;
+    this.#grant(back);
+  }
+
+  #grant(bytes: number): void {
+    const { lane, node } = this.#options;
+    this.#receiving.grant(bytes);
+    this.#channel?.send({ lane, node, body: { $case: 'credit', value: { bytes } } });
+  }
 }

@@ -49,9 +49,9 @@ export function createLaneSession(options: LaneSessionOptions & LaneSessionEnvir
   const stateLane = createStateLane({ port: statePort, source: options.source, sink: options.sink, ...common });
   const logLane = createLogLane({ port: logPort, sources: options.logSources, sink: options.logSink, ...common });
   const calls = createCalls({
-    send: callPort.send,
-    room: callPort.room,
-    refund: callPort.refund,
+    send: (body) => callPort.send(body),
+    room: () => callPort.room(),
+    refund: (bytes) => callPort.refund(bytes),
     onViolation: violate,
     onCall: options.onCall,
     clock,

@@ -33,10 +33,10 @@ const RETRY_MS = 2_000;
 
 export function createLogLane(options: LogLaneOptions): LogLane {
   const { port, sources, sink, clock, logger } = options;
-  const senderCore = createLogSender({ streams: sources, room: port.room });
+  const senderCore = createLogSender({ streams: sources, room: () => port.room() });
   const receiverCore = createLogReceiver({
     last: (stream, epoch) => sink?.last(stream, epoch) ?? 0n,
-    room: port.replyRoom,
+    room: () => port.replyRoom(),
   });
   const sender = trampoline<LogSenderInput, LogSenderEffect>(senderCore.step, performSender);
   const receiver = trampoline<LogReceiverInput, LogReceiverEffect>(receiverCore.step, performReceiver);

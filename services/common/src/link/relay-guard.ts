@@ -2,7 +2,7 @@
 // the hub may have to hold for one node and lane is bounded by MAX_CREDIT and one body.
 // Invariant: one guard per lane session at the hub; it starts anew whenever the session does.
 import type { Lane } from '@skerry/gen/skerry/link/v1/link';
-import { type Credit, createCredit } from './credit.js';
+import { Credit } from './credit.js';
 import { fits } from './lanes.js';
 import type { Envelope } from './types.js';
 
@@ -22,7 +22,7 @@ export function createRelayGuard(): RelayGuard {
   function creditOf(direction: RelayDirection, lane: Lane): Credit {
     const known = lanes[direction].get(lane);
     if (known) return known;
-    const credit = createCredit();
+    const credit = new Credit();
     lanes[direction].set(lane, credit);
     return credit;
   }

@@ -50,12 +50,12 @@ export function createStateLane(options: StateLaneOptions): StateLane {
     versions: () => source.versions(),
     complete: () => source.complete(),
     epoch: () => source.epoch(),
-    room: port.room,
+    room: () => port.room(),
   });
   const receiverCore = createStateReceiver({
     versions: () => sink.versions(),
     unsynced: () => sink.unsynced(),
-    room: port.replyRoom,
+    room: () => port.replyRoom(),
   });
   const sender = trampoline<SenderInput, SenderEffect>(senderCore.step, performSender);
   const receiver = trampoline<ReceiverInput, ReceiverEffect>(receiverCore.step, performReceiver);

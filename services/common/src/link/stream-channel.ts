@@ -1,15 +1,22 @@
 // A Channel on a stream of frames: performs what the hop decides. One bounded writer, one timer for acknowledgements, one for liveness.
 // Invariants: nothing is written while the stream's buffer is full; the end is told exactly once and nothing is delivered after it; a
 // peer that is silent for LOST_AFTER_INTERVALS heartbeat intervals is lost, whatever its socket says; no timer outlives the stream.
-import { type Goodbye, Goodbye_Reason, type Hello, Lane, type Welcome } from '@skerry/gen/skerry/link/v1/link';
+import {
+  type Frame,
+  type Goodbye,
+  Goodbye_Reason,
+  type Hello,
+  Lane,
+  type Welcome,
+} from '@skerry/gen/skerry/link/v1/link';
 import type { Clock, Timer } from '../clock.js';
 import { messageOf } from '../errors.js';
 import type { Logger } from '../logger.js';
 import type { FrameStream } from './frame-stream.js';
 import { completeGoodbye } from './handshake.js';
-import { createHop, type OutFrame } from './hop.js';
+import { Hop } from './hop.js';
 import { HEARTBEAT_INTERVAL_MS, LOST_AFTER_INTERVALS } from './limits.js';
-import type { Channel, ChannelEnd, Envelope } from './types.js';
+import type { Body, Channel, ChannelEnd, ChannelStats, Envelope } from './types.js';
 
 export interface StreamChannelOptions {
   readonly stream: FrameStream;
@@ -26,180 +33,201 @@ export interface StreamChannelOptions {
 const ACK_DELAY_MS = 5;
 /** After Goodbye the peer has this long to end its side. */
 const LINGER_MS = 2_000;
+/** How often liveness is looked at. */
+const LOOKS_PER_INTERVAL = 2;
 
 /** The stream is past its handshake: both sides have sent frame 1. */
 export function createStreamChannel(options: StreamChannelOptions): Channel {
-  const { stream, hello, welcome, clock, logger } = options;
-  const hop = createHop({ maxQueuedBytes: options.maxQueuedBytes });
-  const intervalMs = welcome.heartbeatIntervalMs || HEARTBEAT_INTERVAL_MS;
-  let onEnvelope: (envelope: Envelope) => void = () => {};
-  let onEnd: (end: ChannelEnd) => void = () => {};
-  let end: ChannelEnd | undefined;
-  let started = false;
-  let endTold = false;
-  let writable = true;
-  let heardMs = clock.monotonicMs();
-  let saidMs = heardMs;
-  let ackTimer: Timer | undefined;
-  let liveTimer: Timer | undefined;
-  let lingerTimer: Timer | undefined;
+  return new StreamChannel(options);
+}
 
-  function write(frame: OutFrame): void {
-    const { envelope } = frame;
-    writable = stream.write({
-      seq: BigInt(frame.seq),
-      ack: BigInt(frame.ack),
-      lane: envelope?.lane ?? Lane.LANE_UNSPECIFIED,
-      node: envelope?.node ?? '',
-      body: envelope?.body,
+// A class, because there is one for each connection: methods are compiled once for all, closures would be for each.
+class StreamChannel implements Channel {
+  readonly hello: Hello;
+  readonly welcome: Welcome;
+  readonly #options: StreamChannelOptions;
+  readonly #stream: FrameStream;
+  readonly #clock: Clock;
+  readonly #hop: Hop;
+  readonly #intervalMs: number;
+  #onEnvelope: (envelope: Envelope) => void = () => {};
+  #onEnd: (end: ChannelEnd) => void = () => {};
+  #end: ChannelEnd | undefined;
+  #started = false;
+  #endTold = false;
+  #writable = true;
+  /** Since the last look at the clock. */
+  #heard = false;
+  #said = false;
+  #silentLooks = 0;
+  #ackTimer: Timer | undefined;
+  #liveTimer: Timer | undefined;
+  #lingerTimer: Timer | undefined;
+
+  constructor(options: StreamChannelOptions) {
+    this.hello = options.hello;
+    this.welcome = options.welcome;
+    this.#options = options;
+    this.#stream = options.stream;
+    this.#clock = options.clock;
+    this.#hop = new Hop({ maxQueuedBytes: options.maxQueuedBytes, nowMs: () => options.clock.monotonicMs() });
+    this.#intervalMs = options.welcome.heartbeatIntervalMs || HEARTBEAT_INTERVAL_MS;
+    this.#stream.handle({
+      frame: (frame) => this.#receive(frame),
+      drained: () => {
+        this.#writable = true;
+        this.#pump();
+      },
+      ended: ({ reason }) => this.#streamEnded(reason),
     });
   }
 
-  function pump(): void {
-    if (end) return;
-    while (writable) {
-      const nowMs = clock.monotonicMs();
-      const frame = hop.next(nowMs);
-      if (!frame) break;
-      saidMs = nowMs;
-      write(frame);
-    }
-    if (!hop.owesAck()) return;
-    if (hop.ackDue()) sendAck();
-    else ackTimer ??= clock.after(ACK_DELAY_MS, onAckTimer);
+  onEnvelope(listener: (envelope: Envelope) => void): void {
+    this.#onEnvelope = listener;
   }
 
-  function sendAck(): void {
-    if (writable && !end && hop.owesAck()) write(hop.ackOnly());
+  onEnd(listener: (end: ChannelEnd) => void): void {
+    this.#onEnd = listener;
   }
 
-  function onAckTimer(): void {
-    ackTimer = undefined;
-    sendAck();
-  }
-
-  function send(envelope: Envelope): void {
-    if (end) return;
-    if (hop.enqueue(envelope)) pump();
-    else fail(`more than ${options.maxQueuedBytes} bytes are queued`);
-  }
-
-  function receive(frame: Parameters<Parameters<FrameStream['handle']>[0]['frame']>[0]): void {
-    if (end) return;
-    heardMs = clock.monotonicMs();
-    const { lane, node, body } = frame;
-    const received = hop.receive({ seq: Number(frame.seq), ack: Number(frame.ack), lane, node, body }, heardMs);
-    if (received.kind === 'violation') {
-      fail(received.message);
+  start(): void {
+    this.#started = true;
+    if (this.#end) {
+      this.#tellEnd();
       return;
     }
-    if (received.kind === 'deliver') deliver(received.envelope);
-    pump();
+    this.#watch();
+    this.#stream.resume();
   }
 
-  function deliver(envelope: Envelope): void {
+  send(envelope: Envelope): void {
+    if (this.#end) return;
+    const frame = this.#hop.send(envelope, this.#writable);
+    if (frame === 'full') this.#fail(`more than ${this.#options.maxQueuedBytes} bytes are queued`);
+    else if (frame !== 'queued') this.#write(frame);
+    else this.#pump();
+  }
+
+  pendingBytes(): number {
+    return this.#hop.pendingBytes();
+  }
+
+  stats(): ChannelStats {
+    return this.#hop.stats();
+  }
+
+  close(goodbye: Partial<Goodbye>): void {
+    if (this.#end) return;
+    this.#sayGoodbye(goodbye);
+    this.#finish({ kind: 'closed' });
+  }
+
+  /** Writes what may leave, and an acknowledgement that is due. */
+  #pump(): void {
+    if (this.#end) return;
+    while (this.#writable) {
+      const frame = this.#hop.next();
+      if (!frame) break;
+      this.#write(frame);
+    }
+    if (!this.#hop.owesAck()) return;
+    if (this.#hop.ackDue()) this.#sendAck();
+    else this.#ackTimer ??= this.#clock.after(ACK_DELAY_MS, () => this.#onAckTimer());
+  }
+
+  #write(frame: Frame): void {
+    this.#said = true;
+    this.#writable = this.#stream.write(frame);
+  }
+
+  #sendAck(): void {
+    if (this.#writable && !this.#end && this.#hop.owesAck()) this.#write(this.#hop.ackOnly());
+  }
+
+  #onAckTimer(): void {
+    this.#ackTimer = undefined;
+    this.#sendAck();
+  }
+
+  #receive(frame: Frame): void {
+    if (this.#end) return;
+    this.#heard = true;
+    const received = this.#hop.receive(frame);
+    if (received.kind === 'violation') this.#fail(received.message);
+    else if (received.kind === 'deliver') this.#deliver(received.envelope);
+    this.#pump();
+  }
+
+  #deliver(envelope: Envelope): void {
     const { body } = envelope;
     if (body.$case === 'hello' || body.$case === 'welcome') {
-      fail(`${body.$case} came after the handshake`);
-      return;
-    }
-    if (body.$case === 'goodbye' && envelope.node === '') {
-      stream.end();
-      finish({ kind: 'goodbye', goodbye: body.value });
-      return;
-    }
-    try {
-      onEnvelope(envelope);
-    } catch (error) {
-      fail(`a ${body.$case} could not be taken: ${messageOf(error)}`);
+      this.#fail(`${body.$case} came after the handshake`);
+    } else if (body.$case === 'goodbye' && envelope.node === '') {
+      this.#stream.end();
+      this.#finish({ kind: 'goodbye', goodbye: body.value });
+    } else {
+      try {
+        this.#onEnvelope(envelope);
+      } catch (error) {
+        this.#fail(`a ${body.$case} could not be taken: ${messageOf(error)}`);
+      }
     }
   }
 
-  /** The contract is broken: tell the peer and give the connection up. */
-  function fail(message: string): void {
-    if (end) return;
-    logger.warn('link ended by a protocol error', { error: message });
-    sayGoodbye({ reason: Goodbye_Reason.REASON_PROTOCOL_ERROR, message });
-    finish({ kind: 'lost', reason: `protocol error: ${message}` });
+  /** The contract is broken: tells the peer and gives the connection up. */
+  #fail(message: string): void {
+    if (this.#end) return;
+    this.#options.logger.warn('link ended by a protocol error', { error: message });
+    this.#sayGoodbye({ reason: Goodbye_Reason.REASON_PROTOCOL_ERROR, message });
+    this.#finish({ kind: 'lost', reason: `protocol error: ${message}` });
   }
 
-  function close(goodbye: Partial<Goodbye>): void {
-    if (end) return;
-    sayGoodbye(goodbye);
-    finish({ kind: 'closed' });
+  #sayGoodbye(goodbye: Partial<Goodbye>): void {
+    const body: Body = { $case: 'goodbye', value: completeGoodbye(goodbye) };
+    this.#write(this.#hop.last({ lane: Lane.LANE_CONTROL, node: '', body }));
+    this.#stream.end();
   }
 
-  function sayGoodbye(goodbye: Partial<Goodbye>): void {
-    write(hop.last({ lane: Lane.LANE_CONTROL, node: '', body: { $case: 'goodbye', value: completeGoodbye(goodbye) } }));
-    stream.end();
-  }
-
-  /** Tells the owner once. The stream itself may linger until the peer has read our Goodbye. */
-  function finish(how: ChannelEnd): void {
-    if (end) return;
-    end = how;
-    ackTimer?.cancel();
-    liveTimer?.cancel();
-    lingerTimer = clock.after(LINGER_MS, stream.abort);
-    stream.resume();
-    tellEnd();
+  /** Ends this side. The stream itself may linger until the peer has read our Goodbye. */
+  #finish(how: ChannelEnd): void {
+    if (this.#end) return;
+    this.#end = how;
+    this.#ackTimer?.cancel();
+    this.#liveTimer?.cancel();
+    this.#lingerTimer = this.#clock.after(LINGER_MS, () => this.#stream.abort());
+    this.#stream.resume();
+    this.#tellEnd();
   }
 
   /** An end before `start` is told by it: only then are the listeners known to be set. */
-  function tellEnd(): void {
-    if (!end || !started || endTold) return;
-    endTold = true;
-    onEnd(end);
+  #tellEnd(): void {
+    if (!this.#end || !this.#started || this.#endTold) return;
+    this.#endTold = true;
+    this.#onEnd(this.#end);
   }
 
-  function watch(): void {
-    liveTimer = clock.after(intervalMs / 2, () => {
-      const nowMs = clock.monotonicMs();
-      if (nowMs - heardMs >= intervalMs * LOST_AFTER_INTERVALS) {
-        stream.abort();
-        finish({ kind: 'lost', reason: `nothing was heard for ${Math.round(nowMs - heardMs)} ms` });
+  #streamEnded(reason: string): void {
+    if (!this.#end) this.#stream.end();
+    this.#finish({ kind: 'lost', reason });
+    this.#lingerTimer?.cancel();
+  }
+
+  /** Looks twice an interval whether the peer was heard and whether this side should be. */
+  #watch(): void {
+    this.#liveTimer = this.#clock.after(this.#intervalMs / LOOKS_PER_INTERVAL, () => {
+      this.#silentLooks = this.#heard ? 0 : this.#silentLooks + 1;
+      this.#heard = false;
+      if (this.#silentLooks >= LOST_AFTER_INTERVALS * LOOKS_PER_INTERVAL) {
+        this.#stream.abort();
+        this.#finish({ kind: 'lost', reason: `nothing was heard for ${LOST_AFTER_INTERVALS} heartbeat intervals` });
         return;
       }
-      if (options.automaticHeartbeat && nowMs - saidMs >= intervalMs) {
-        const uptimeMs = BigInt(Math.trunc(nowMs));
-        send({ lane: Lane.LANE_CONTROL, node: '', body: { $case: 'heartbeat', value: { uptimeMs } } });
+      if (this.#options.automaticHeartbeat && !this.#said) {
+        const uptimeMs = BigInt(Math.trunc(this.#clock.monotonicMs()));
+        this.send({ lane: Lane.LANE_CONTROL, node: '', body: { $case: 'heartbeat', value: { uptimeMs } } });
       }
-      if (!end) watch();
+      this.#said = false;
+      if (!this.#end) this.#watch();
     });
   }
-
-  stream.handle({
-    frame: receive,
-    drained: () => {
-      writable = true;
-      pump();
-    },
-    ended: ({ reason }) => {
-      if (!end) stream.end();
-      finish({ kind: 'lost', reason });
-      lingerTimer?.cancel();
-    },
-  });
-
-  return {
-    hello,
-    welcome,
-    send,
-    pendingBytes: () => hop.stats().inFlightBytes + hop.stats().queuedBytes,
-    onEnvelope: (listener) => {
-      onEnvelope = listener;
-    },
-    onEnd: (listener) => {
-      onEnd = listener;
-    },
-    start: () => {
-      started = true;
-      if (end) return tellEnd();
-      heardMs = clock.monotonicMs();
-      watch();
-      stream.resume();
-    },
-    close,
-    stats: hop.stats,
-  };
 }
