@@ -48,7 +48,8 @@ export interface HubClient extends Component {
   reconnect(reason: string): void;
 }
 
-const BACKOFF = { baseMs: 500, maxMs: 30_000 };
+/** Full jitter makes the mean wait half of this: after a long outage all nodes are back well within the node grace period. */
+const BACKOFF = { baseMs: 500, maxMs: 15_000 };
 const RENEWAL_CHECK_MS = 3_600_000;
 
 /** How an attempt ended, for the next one. */
