@@ -10,7 +10,11 @@ type Readable<T> = Pick<ClientReadableStream<T>, 'cancel'> & {
 };
 
 /** Hands on every message until the stream ends (resolves) or fails (rejects with our error); an abort cancels it and resolves. */
-export function readStream<T>(stream: Readable<T>, signal: AbortSignal, onMessage: (message: T) => void): Promise<void> {
+export function readStream<T>(
+  stream: Readable<T>,
+  signal: AbortSignal,
+  onMessage: (message: T) => void,
+): Promise<void> {
   return new Promise((resolve, reject) => {
     const onAbort = (): void => stream.cancel();
     const settle = (fn: () => void): void => {
