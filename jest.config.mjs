@@ -20,7 +20,12 @@ const shared = {
 };
 
 const projects = [
-  { ...shared, displayName: 'unit', testMatch: ['<rootDir>/{services/*,cli,gen,bench}/{src,test}/**/*.test.ts'], testPathIgnorePatterns: ['/node_modules/', '/dist/', '\\.int\\.test\\.ts$'] },
+  {
+    ...shared,
+    displayName: 'unit',
+    testMatch: ['<rootDir>/{services/*,cli,gen,bench}/{src,test}/**/*.test.ts'],
+    testPathIgnorePatterns: ['/node_modules/', '/dist/', '\\.int\\.test\\.ts$'],
+  },
   { ...shared, displayName: 'int', testMatch: ['<rootDir>/{services/*,cli,bench}/{src,test}/**/*.int.test.ts'] },
   { ...shared, displayName: 'e2e', testMatch: ['<rootDir>/e2e/**/*.test.ts'] },
 ];
