@@ -106,3 +106,15 @@ export function textAt(value: unknown, ...path: readonly string[]): string {
   const found = at(value, ...path);
   return typeof found === 'string' ? found : '';
 }
+
+/** A scalar as people read it; anything else as JSON. */
+export function showValue(value: unknown): string {
+  return typeof value === 'string' ? value : (JSON.stringify(value) ?? '');
+}
+
+/** A copy without one field. */
+export function without(object: JsonObject, field: string): JsonObject {
+  const copy = { ...object };
+  delete copy[field];
+  return copy;
+}

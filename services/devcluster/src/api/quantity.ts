@@ -22,7 +22,7 @@ export function parseMilli(text: string): bigint | undefined {
   if (match === null) return undefined;
   const [, sign, digits = '', suffix = ''] = match;
   const [whole = '', fraction = ''] = digits.split('.');
-  const exponent = /^[eE]/.test(suffix) ? Number(suffix.slice(1)) : (DECIMAL[suffix] ?? 0);
+  const exponent = /^[eE][+-]?\d/.test(suffix) ? Number(suffix.slice(1)) : (DECIMAL[suffix] ?? 0);
   const factor = BINARY[suffix] ?? 1n;
   const unscaled = BigInt(`${whole}${fraction}` || '0') * factor;
   const power = exponent + 3 - fraction.length;

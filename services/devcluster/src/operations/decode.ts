@@ -1,5 +1,5 @@
 // From a request body to an object of a known type: kind and version checked, unknown fields dropped and reported.
-import { isObject, type JsonObject, type KubeObject } from '../api/objects.js';
+import { isObject, type JsonObject, type KubeObject, showValue } from '../api/objects.js';
 import { type ApiError, badRequest } from '../api/status.js';
 import { apiVersionOf, type ResourceType } from '../registry/types.js';
 import { decodeTyped, prune } from '../schema/decode.js';
@@ -25,12 +25,14 @@ export function decodeObject(
   const wanted = apiVersionOf(type);
   if (value['apiVersion'] !== undefined && value['apiVersion'] !== '' && value['apiVersion'] !== wanted) {
     throw badRequest(
-      `the API version in the data (${String(value['apiVersion'])}) does not match the expected API version (${wanted})`,
+      `the API version in the data (${showValue(value['apiVersion'])}) does not match the expected API version (${wanted})`,
     );
   }
   const kind = value['kind'];
   if (kind !== undefined && kind !== '' && kind !== type.kind) {
-    throw badRequest(`${String(kind)} in version ${JSON.stringify(type.version)} cannot be handled as a ${type.kind}`);
+    throw badRequest(
+      `${showValue(kind)} in version ${JSON.stringify(type.version)} cannot be handled as a ${type.kind}`,
+    );
   }
   const what = `${type.kind} in version "${type.version}" cannot be handled as a ${type.kind}`;
   const { metadata, object } = splitMetadata(type, value);

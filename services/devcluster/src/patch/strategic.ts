@@ -1,6 +1,6 @@
 // Strategic merge patch: a merge patch that knows, from the schema, which lists merge by key. Neither argument is changed.
 // Directives: `$patch: replace|delete|merge`, `$retainKeys`, `$deleteFromPrimitiveList/F`, `$setElementOrder/F`.
-import { cloneJson, equalJson, isObject, type JsonObject, own, setField } from '../api/objects.js';
+import { cloneJson, equalJson, isObject, type JsonObject, own, setField, showValue } from '../api/objects.js';
 import { badRequest } from '../api/status.js';
 import { type Definitions, resolveRef, type Schema } from '../schema/types.js';
 
@@ -22,7 +22,7 @@ function mergeObject(original: JsonObject, patch: JsonObject, ref: Schema, defin
   const directive = patch['$patch'];
   if (directive === 'delete') return {};
   if (directive === 'replace') return withoutDirectives(patch);
-  if (directive !== undefined && directive !== 'merge') throw badRequest(`unknown patch type: ${String(directive)}`);
+  if (directive !== undefined && directive !== 'merge') throw badRequest(`unknown patch type: ${showValue(directive)}`);
 
   const result: JsonObject = { ...original };
   retainKeys(result, patch['$retainKeys']);

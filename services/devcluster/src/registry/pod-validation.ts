@@ -9,7 +9,9 @@ import {
   type KubeObject,
   objectsAt,
   own,
+  showValue,
   textAt,
+  without,
 } from '../api/objects.js';
 import { parseMilli } from '../api/quantity.js';
 import type { FieldError } from '../api/status.js';
@@ -61,7 +63,7 @@ function checkText(object: JsonObject, field: string, check: NameCheck, path: st
 
 function oneOf(object: JsonObject, field: string, allowed: readonly string[], path: string): FieldError[] {
   const value = object[field];
-  if (value === undefined || allowed.includes(String(value))) return [];
+  if (value === undefined || allowed.includes(showValue(value))) return [];
   const detail = `supported values: ${allowed.map((item) => `"${item}"`).join(', ')}`;
   return [{ type: 'unsupported', field: `${path}.${field}`, value, detail }];
 }
@@ -223,16 +225,16 @@ function validateResources(container: JsonObject, path: string): FieldError[] {
   const limits = at(container, 'resources', 'limits');
   for (const [resource, request] of Object.entries(isObject(requests) ? requests : {})) {
     const limit = isObject(limits) ? own(limits, resource) : undefined;
-    const wanted = parseMilli(String(request)) ?? 0n;
+    const wanted = parseMilli(showValue(request)) ?? 0n;
     const field = `${path}.requests[${resource}]`;
     if (wanted < 0n)
       errors.push({ type: 'invalid', field, value: request, detail: 'must be greater than or equal to 0' });
-    if (limit !== undefined && wanted > (parseMilli(String(limit)) ?? 0n)) {
+    if (limit !== undefined && wanted > (parseMilli(showValue(limit)) ?? 0n)) {
       errors.push({
         type: 'invalid',
         field: `${path}.requests`,
         value: request,
-        detail: `must be less than or equal to ${resource} limit of ${String(limit)}`,
+        detail: `must be less than or equal to ${resource} limit of ${showValue(limit)}`,
       });
     }
   }
@@ -314,7 +316,7 @@ function validateDeadline(now: unknown, was: unknown): FieldError[] {
 }
 
 function keepsTolerations(now: readonly JsonObject[], was: readonly JsonObject[]): boolean {
-  const withoutSeconds = ({ tolerationSeconds: _, ...rest }: JsonObject): JsonObject => rest;
+  const withoutSeconds = (item: JsonObject): JsonObject => without(item, 'tolerationSeconds');
   return was.every((old) => now.some((item) => equalJson(withoutSeconds(item), withoutSeconds(old))));
 }
 

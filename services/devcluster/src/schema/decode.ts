@@ -90,21 +90,19 @@ function decodeScalar(walk: Walk, schema: Schema, value: unknown, path: string):
     return value;
   }
   if (schema.format === 'quantity') return decodeQuantity(walk, schema, value, path);
-  if (schema.type === 'string') {
-    if (typeof value !== 'string') mismatch(walk, schema, typeof value, path);
-    else checkText(walk, schema, value, path);
-  } else if (schema.type === 'integer') {
-    if (!Number.isInteger(value))
-      mismatch(walk, schema, typeof value === 'number' ? `number ${value}` : typeof value, path);
-    else if (schema.format === 'int32' && (Number(value) > 0x7fffffff || Number(value) < -0x80000000)) {
-      mismatch(walk, schema, `number ${value}`, path);
-    }
-  } else if (schema.type === 'number') {
-    if (typeof value !== 'number') mismatch(walk, schema, typeof value, path);
-  } else if (schema.type === 'boolean') {
-    if (typeof value !== 'boolean') mismatch(walk, schema, typeof value, path);
-  } else mismatch(walk, schema, typeof value, path);
+  checkScalar(walk, schema, value, path);
   return value;
+}
+
+function checkScalar(walk: Walk, schema: Schema, value: unknown, path: string): void {
+  if (schema.type === 'string' && typeof value === 'string') checkText(walk, schema, value, path);
+  else if (schema.type === 'integer' && typeof value === 'number') checkInteger(walk, schema, value, path);
+  else if (typeof value !== schema.type) mismatch(walk, schema, typeof value, path);
+}
+
+function checkInteger(walk: Walk, schema: Schema, value: number, path: string): void {
+  const tooLarge = schema.format === 'int32' && (value > 0x7fffffff || value < -0x80000000);
+  if (!Number.isInteger(value) || tooLarge) mismatch(walk, schema, `number ${value}`, path);
 }
 
 function decodeQuantity(walk: Walk, schema: Schema, value: unknown, path: string): unknown {

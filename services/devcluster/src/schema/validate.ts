@@ -63,7 +63,7 @@ const FORMATS: Readonly<Record<string, (value: string) => boolean>> = {
 
 function validateText(schema: Schema, value: string, path: string): FieldError[] {
   const errors: FieldError[] = [];
-  const length = [...value].length;
+  const length = Array.from(value).length;
   const invalid = (rule: string): void =>
     void errors.push({ type: 'invalid', field: path, value, detail: `${path} in body ${rule}` });
   if (schema.minLength !== undefined && length < schema.minLength)

@@ -1,5 +1,5 @@
 // The columns of the built-in kinds, as kubectl's users know them. Kinds that are not named have Name and Age.
-import { isObject, type KubeObject, listAt, objectsAt, textAt } from '../api/objects.js';
+import { isObject, type KubeObject, listAt, objectsAt, showValue, textAt } from '../api/objects.js';
 import { AGE, ageOf, column, NAME, type TableColumn } from './columns.js';
 import { POD_COLUMNS } from './pod-columns.js';
 
@@ -63,8 +63,8 @@ function eventSource(event: KubeObject): string {
 
 function ports(service: KubeObject): string {
   const texts = objectsAt(service.spec, 'ports').map((port) => {
-    const node = port['nodePort'] === undefined ? '' : `:${String(port['nodePort'])}`;
-    return `${String(port['port'])}${node}/${String(port['protocol'])}`;
+    const node = port['nodePort'] === undefined ? '' : `:${showValue(port['nodePort'])}`;
+    return `${showValue(port['port'])}${node}/${showValue(port['protocol'])}`;
   });
   return texts.join(',') || NONE;
 }

@@ -1,5 +1,5 @@
 // The JSONPath subset of printer columns: `.a.b`, `['a.b']`, `[0]`, `[*]`, `[?(@.type=="Ready")]`. Pure.
-import { isObject, own } from '../api/objects.js';
+import { isObject, own, showValue } from '../api/objects.js';
 
 type Step =
   | { readonly kind: 'field'; readonly name: string }
@@ -56,5 +56,5 @@ function take(step: Step, value: unknown): readonly unknown[] {
 function passes(step: Step & { kind: 'filter' }, item: unknown): boolean {
   let current: unknown = item;
   for (const key of step.path) current = isObject(current) ? own(current, key) : undefined;
-  return current !== undefined && (String(current) === step.value) === step.equal;
+  return current !== undefined && (showValue(current) === step.value) === step.equal;
 }

@@ -1,5 +1,5 @@
 // The one-line summary of a Pod, as kubectl shows it.
-import { at, isObject, type JsonObject, type KubeObject, objectsAt, textAt } from '../api/objects.js';
+import { at, isObject, type JsonObject, type KubeObject, objectsAt, showValue, textAt } from '../api/objects.js';
 import { AGE, ageOf, column, NAME, type TableColumn } from './columns.js';
 
 const NONE = '<none>';
@@ -63,7 +63,9 @@ function isSidecar(pod: KubeObject, name: string): boolean {
 function endOf(terminated: JsonObject): string {
   const reason = textAt(terminated, 'reason');
   if (reason !== '') return reason;
-  return terminated['signal'] ? `Signal:${String(terminated['signal'])}` : `ExitCode:${String(terminated['exitCode'])}`;
+  return terminated['signal']
+    ? `Signal:${showValue(terminated['signal'])}`
+    : `ExitCode:${showValue(terminated['exitCode'])}`;
 }
 
 function containerStatus(pod: KubeObject): string | undefined {

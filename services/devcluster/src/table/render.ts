@@ -21,7 +21,7 @@ export function renderTable(
     kind: 'Table',
     apiVersion: 'meta.k8s.io/v1',
     metadata,
-    columnDefinitions: columns.map(({ cell: _, ...definition }) => definition),
+    columnDefinitions: columns.map(({ cell: _cell, ...definition }) => definition),
     rows: rows.map((row) => ({
       cells: columns.map((item) => item.cell(row.object, nowMs)),
       ...(include === 'None' ? {} : { object: include === 'Object' ? row.full() : partialMetadata(row.object) }),
