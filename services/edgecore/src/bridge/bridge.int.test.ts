@@ -1,6 +1,9 @@
 // MQTT clients against a real bridge and twin: every topic of the reference, its answers and errors.
+import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
+import { unary, unixClient } from '@skerry/common/grpc/client';
 import { deviceKey } from '@skerry/common/keys';
+import { BridgeServiceClient, type GetBrokerResponse } from '@skerry/gen/skerry/edge/v1/bridge';
 import { deviceOf, pumpModel } from '../twin/testing/samples.js';
 import { device, NODE, type Rig, stable, type TestClient, until, withRig } from './testing/rig.js';
 
@@ -181,5 +184,36 @@ describe('the cloud', () => {
           twin: { rpm: {} },
         });
       }
+    }));
+});
+
+describe('restarts in order', () => {
+  test(
+    'of the twin pass unnoticed, of the bridge are a reconnect',
+    () =>
+      withPump(async (rig, client) => {
+        await client.publish(device('twin/update'), { twin: { rpm: { expected: { value: '5' } } } });
+        await rig.restartTwin();
+        await client.publish(device('twin/get'), { event_id: 'twin' });
+        expect(await client.next(device('twin/get/result'))).toMatchObject({
+          twin: { rpm: { expected: { value: '5' } } },
+        });
+        await rig.restartBridge();
+        await client.subscribe(...ALL);
+        await client.publish(device('twin/get'), { event_id: 'bridge' });
+        expect(await client.next(device('twin/get/result'))).toMatchObject({ event_id: 'bridge' });
+        // A bridge that connects to the twin tells what still differs.
+        expect(await client.next(device('twin/update/delta'))).toMatchObject({ delta: { rpm: '5' } });
+      }),
+    15_000,
+  );
+
+  test('the state of the broker is told over gRPC', () =>
+    withPump(async (rig) => {
+      const broker = unixClient(BridgeServiceClient, join(rig.dir, 'run', 'bridge.sock'));
+      const state = await unary<GetBrokerResponse>((done) => broker.getBroker({}, done));
+      expect(state).toMatchObject({ address: `127.0.0.1:${rig.port()}`, clients: 1, refused: 0n });
+      expect(state.received).toBeGreaterThan(0n);
+      broker.close();
     }));
 });

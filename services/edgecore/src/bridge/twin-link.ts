@@ -62,8 +62,8 @@ export function createTwinLink(options: TwinLinkOptions): TwinLink {
     const stream = client.exchange();
     const ended = new AbortController();
     const cancel = (): void => stream.cancel();
-    // A cancelled stream always ends with an error event.
-    const failure = new Promise<unknown>((resolve) => stream.once('error', resolve));
+    // Every stream ends with a status, whoever ended it.
+    const over = new Promise<unknown>((resolve) => stream.once('status', resolve));
     const end = (): void => {
       ended.abort();
       wake();
@@ -85,7 +85,7 @@ export function createTwinLink(options: TwinLinkOptions): TwinLink {
       isConnected = false;
       signal.removeEventListener('abort', cancel);
       cancel();
-      await failure;
+      await over;
     }
   }
 

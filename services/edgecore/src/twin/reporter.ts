@@ -52,7 +52,8 @@ export function startReporter(options: ReporterOptions): Reporter {
     const end = (): void => ended.abort();
     const cancel = (): void => stream.cancel();
     signal.addEventListener('abort', cancel, { once: true });
-    const failure = new Promise<unknown>((resolve) => stream.once('error', resolve));
+    // Every stream ends with a status, whoever ended it.
+    const over = new Promise<unknown>((resolve) => stream.once('status', resolve));
     stream.on('error', end);
     stream.on('end', end);
     stream.on('data', (response: ReportResponse) => {
@@ -66,8 +67,7 @@ export function startReporter(options: ReporterOptions): Reporter {
     } finally {
       signal.removeEventListener('abort', cancel);
       cancel();
-      // A cancelled stream always ends with an error event.
-      await failure;
+      await over;
     }
   }
 

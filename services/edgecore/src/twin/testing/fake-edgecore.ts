@@ -35,6 +35,7 @@ type WatchStream = ServerWritableStream<WatchRequest, WatchResponse>;
 export function createFakeEdgecore(socket: string): FakeEdgecore {
   const entries = new Map<string, { payload: Buffer; absent: boolean }>();
   const watchers = new Set<WatchStream>();
+  const reporters = new Set<ServerDuplexStream<ReportRequest, ReportResponse>>();
   const reported = new Map<string, unknown>();
   const items: string[] = [];
   let synced = true;
@@ -61,6 +62,8 @@ export function createFakeEdgecore(socket: string): FakeEdgecore {
   }
 
   function report(stream: ServerDuplexStream<ReportRequest, ReportResponse>): void {
+    reporters.add(stream);
+    stream.on('cancelled', () => reporters.delete(stream));
     stream.on('data', ({ item }: ReportRequest) => {
       if (!item) return;
       items.push(item.$case);
@@ -81,7 +84,7 @@ export function createFakeEdgecore(socket: string): FakeEdgecore {
     clock: systemClock(),
     logger: nullLogger(),
     beforeStop: async () => {
-      for (const stream of watchers) stream.end();
+      for (const stream of [...watchers, ...reporters]) stream.end();
     },
   });
 
