@@ -363,3 +363,35 @@ describe('Pods', () => {
     expect((await api.get(path)).code).toBe(404);
   });
 });
+
+describe('service account tokens', () => {
+  const path = '/api/v1/namespaces/default/serviceaccounts/default/token';
+
+  test('are bound to a Pod and its UID, and end with it', async () => {
+    const pod = await api.post(PODS, podManifest('holder', { schedulerName: 'none' }));
+    const boundObjectRef = { kind: 'Pod', apiVersion: 'v1', name: 'holder', uid: pod.body.metadata.uid };
+    const made = await api.post(path, { spec: { audiences: [], expirationSeconds: 600, boundObjectRef } });
+    expect(made.code).toBe(201);
+    const { token, expirationTimestamp } = made.body.status as { token: string; expirationTimestamp: string };
+    expect(Date.parse(expirationTimestamp)).toBeGreaterThan(0);
+    const claims = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString());
+    expect(claims).toMatchObject({
+      sub: 'system:serviceaccount:default:default',
+      'kubernetes.io': { pod: { name: 'holder' } },
+    });
+
+    const asAccount = { authorization: `Bearer ${token}` };
+    expect((await api.call('GET', '/api', undefined, asAccount)).code).toBe(200);
+    expect((await api.call('GET', PODS, undefined, asAccount)).body).toMatchObject({ code: 403, reason: 'Forbidden' });
+    expect((await api.call('GET', '/api', undefined, { authorization: `Bearer ${token}x` })).code).toBe(401);
+    await api.delete(`${PODS}/holder`);
+    expect((await api.call('GET', '/api', undefined, asAccount)).code).toBe(401);
+  });
+
+  test('what can not be is refused', async () => {
+    expect((await api.post(path, { spec: { expirationSeconds: 5 } })).body).toMatchObject({ code: 422 });
+    const other = { kind: 'Pod', apiVersion: 'v1', name: 'none' };
+    expect((await api.post(path, { spec: { boundObjectRef: other } })).code).toBe(404);
+    expect((await api.post(path.replace('/default/token', '/none/token'), { spec: {} })).code).toBe(404);
+  });
+});

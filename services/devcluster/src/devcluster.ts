@@ -1,18 +1,21 @@
 // The embedded cluster as one component: storage, API server and controllers, wired together.
 import { randomBytes, randomInt, randomUUID } from 'node:crypto';
-import { mkdir, readFile } from 'node:fs/promises';
+import { mkdir, readFile, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type Clock, systemClock } from '@skerry/common/clock';
 import { systemCode } from '@skerry/common/errors';
 import { type Component, createLifecycle, type Lifecycle } from '@skerry/common/lifecycle';
 import { type Logger, nullLogger } from '@skerry/common/logger';
+import type { KubeObject } from './api/objects.js';
 import { createServingCertificate, writePrivate } from './auth/certificates.js';
 import { renderKubeconfig } from './auth/kubeconfig.js';
+import { createTokenSigner, ISSUER, isAlive, type TokenSigner, userOf } from './auth/service-account-tokens.js';
 import { createAuthenticator, type Token } from './auth/tokens.js';
 import { bootstrap } from './bootstrap.js';
 import { createControllers } from './controllers.js';
 import { createResourceHandler } from './http/resources.js';
-import { createApiServer } from './http/server.js';
+import { type ApiServer, createApiServer } from './http/server.js';
+import { createSubresourceHandler } from './http/subresources.js';
 import { createWatchHub } from './http/watch.js';
 import { renderMetrics } from './metrics.js';
 import { createOpenApi } from './openapi/documents.js';
@@ -20,7 +23,7 @@ import { createOperations } from './operations/operations.js';
 import { builtinTypes } from './registry/builtin.js';
 import { createRegistry } from './registry/registry.js';
 import type { HistoryLimits } from './storage/history.js';
-import { openStore } from './storage/store.js';
+import { openStore, type Store } from './storage/store.js';
 
 export interface DevclusterOptions {
   /** Made when it is missing. Everything that outlives the process is in it. */
@@ -43,6 +46,8 @@ export interface DevclusterOptions {
   readonly history?: HistoryLimits;
   /** Journal bytes after which the state is written anew; default 16 MiB. */
   readonly compactAtBytes?: number;
+  /** Bytes of objects past which no more are created; default 1 GiB. */
+  readonly maxStateBytes?: number;
   readonly clock?: Clock;
   readonly logger?: Logger;
 }
@@ -59,6 +64,7 @@ export interface Devcluster extends Component {
 
 const DEFAULT_HISTORY: HistoryLimits = { maxChanges: 10_000, maxBytes: 32 * 1024 * 1024 };
 const COMPACT_AT_BYTES = 16 * 1024 * 1024;
+const MAX_STATE_BYTES = 1024 * 1024 * 1024;
 const MAX_WAITING_WRITES = 10_000;
 const STOP_TIMEOUT_MS = 5_000;
 const NODE_GRACE_MS = 50_000;
@@ -107,67 +113,86 @@ export function createDevcluster(options: DevclusterOptions): Devcluster {
 }
 
 async function startAll(options: DevclusterOptions, kubeconfigPath: string): Promise<Running> {
-  const { stateDir, host = '127.0.0.1', port = 0, clock = systemClock(), logger = nullLogger() } = options;
+  const { stateDir, clock = systemClock(), logger = nullLogger() } = options;
   await mkdir(stateDir, { recursive: true, mode: 0o700 });
+  // Its appearance is the sign that the cluster serves.
+  await rm(kubeconfigPath, { force: true });
   const store = await openStore({
     dir: join(stateDir, 'data'),
     logger,
     history: options.history ?? DEFAULT_HISTORY,
     compactAtBytes: options.compactAtBytes ?? COMPACT_AT_BYTES,
+    maxStateBytes: options.maxStateBytes ?? MAX_STATE_BYTES,
     maxWaiting: MAX_WAITING_WRITES,
   });
   try {
-    const certificate = await createServingCertificate(stateDir, [host], clock.nowMs());
     const token = options.token ?? (await keptToken(join(stateDir, 'token')));
-    const registry = createRegistry(builtinTypes(certificate.caPem), store);
-    store.onCommit(registry.onCommit);
-    const operations = createOperations({
-      store,
-      registry,
-      clock,
-      newUid: randomUUID,
-      random: (below) => randomInt(below),
-    });
-    await bootstrap(operations, registry);
-    const watches = createWatchHub(store, registry, clock);
-    const server = createApiServer({
-      host,
-      port,
-      certificate,
-      authenticator: createAuthenticator([{ token, user: 'admin' }, ...(options.tokens ?? [])]),
-      registry,
-      openApi: createOpenApi(registry),
-      resources: createResourceHandler({ store, operations, watches, clock }),
-      watches,
-      metrics: () => renderMetrics(store, watches),
-      logger,
-    });
-    const storage: Component = { name: 'storage', start: async () => {}, stop: () => store.close() };
-    const controllers = createControllers({
-      store,
-      registry,
-      clock,
-      logger,
-      newUid: randomUUID,
-      nodeGracePeriodMs: options.nodeGracePeriodMs ?? NODE_GRACE_MS,
-      eventTtlMs: options.eventTtlMs ?? EVENT_TTL_MS,
-    });
-    const lifecycle = createLifecycle({
-      components: [storage, server, ...controllers],
-      stopTimeoutMs: STOP_TIMEOUT_MS,
-      clock,
-      logger,
-    });
+    const { lifecycle, server, caPem } = await assemble(options, store, token, clock, logger);
     await lifecycle.start();
     const url = server.url();
     await mkdir(dirname(kubeconfigPath), { recursive: true });
-    await writePrivate(kubeconfigPath, renderKubeconfig({ url, caPem: certificate.caPem, token }));
+    await writePrivate(kubeconfigPath, renderKubeconfig({ url, caPem, token }));
     logger.info('serving', { url, kubeconfig: kubeconfigPath, revision: store.revision() });
-    return { lifecycle, url, caCertificate: certificate.caPem, token };
+    return { lifecycle, url, caCertificate: caPem, token };
   } catch (error) {
     await store.close();
     throw error;
   }
+}
+
+interface Assembly {
+  readonly lifecycle: Lifecycle;
+  readonly server: ApiServer;
+  readonly caPem: string;
+}
+
+async function assemble(
+  options: DevclusterOptions,
+  store: Store,
+  token: string,
+  clock: Clock,
+  logger: Logger,
+): Promise<Assembly> {
+  const { stateDir, host = '127.0.0.1', port = 0 } = options;
+  const newUid = randomUUID;
+  const certificate = await createServingCertificate(stateDir, [host], clock.nowMs());
+  const signer = await createTokenSigner(join(stateDir, 'service-account.key'));
+  const registry = createRegistry(builtinTypes(certificate.caPem), store);
+  store.onCommit(registry.onCommit);
+  const operations = createOperations({ store, registry, clock, newUid, random: (below) => randomInt(below) });
+  await bootstrap(operations, registry);
+  const watches = createWatchHub(store, registry, clock);
+  const subresources = createSubresourceHandler({ store, operations, signer, clock, newUid });
+  const server = createApiServer({
+    host,
+    port,
+    certificate,
+    authenticator: createAuthenticator([{ token, user: 'admin' }, ...(options.tokens ?? [])], (text) =>
+      serviceAccountOf(text, signer, store, clock),
+    ),
+    registry,
+    openApi: createOpenApi(registry),
+    resources: createResourceHandler({ store, operations, watches, subresources, clock }),
+    watches,
+    metrics: () => renderMetrics(store, watches),
+    logger,
+  });
+  const storage: Component = { name: 'storage', start: async () => {}, stop: () => store.close() };
+  const nodeGracePeriodMs = options.nodeGracePeriodMs ?? NODE_GRACE_MS;
+  const eventTtlMs = options.eventTtlMs ?? EVENT_TTL_MS;
+  const controllers = createControllers({ store, registry, clock, logger, newUid, nodeGracePeriodMs, eventTtlMs });
+  const components = [storage, server, ...controllers];
+  const lifecycle = createLifecycle({ components, stopTimeoutMs: STOP_TIMEOUT_MS, clock, logger });
+  return { lifecycle, server, caPem: certificate.caPem };
+}
+
+/** The account that a token of ours speaks for, while it and what the token is bound to exist. */
+function serviceAccountOf(token: string, signer: TokenSigner, store: Store, clock: Clock): string | undefined {
+  const claims = signer.read(token, clock.nowMs() / 1000);
+  if (claims === undefined || !claims.audiences.includes(ISSUER)) return undefined;
+  const find = (collection: string, namespace: string, name: string): KubeObject | undefined =>
+    store.get({ collection, namespace, name })?.object;
+  return isAlive(claims, find) ? userOf(claims) : undefined;
 }
 
 /** The token of an earlier start, or a new one. */

@@ -1,11 +1,13 @@
 // What a kill -9 leaves behind: everything that was answered, nothing twice, and revisions that never go back.
 import { type ChildProcess, spawn } from 'node:child_process';
-import { appendFile, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { appendFile, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from '@jest/globals';
 import { nullLogger } from '@skerry/common/logger';
 import { withTempDir } from '@skerry/common/testing/temp-dir';
 import { parse } from 'yaml';
+import { createDevcluster } from './devcluster.js';
 import { openStore, type Store } from './storage/store.js';
 import { type ApiClient, createApiClient } from './testing/api-client.js';
 
@@ -107,6 +109,7 @@ test('SIGTERM stops cleanly, also with an open watch, and a second process is ke
       logger: nullLogger(),
       history: { maxChanges: 10, maxBytes: 1_000 },
       compactAtBytes: 1_000,
+      maxStateBytes: 1_000_000,
       maxWaiting: 10,
     };
     await expect(openStore(options)).rejects.toThrow('in use by another devcluster');
@@ -122,6 +125,7 @@ async function withStore(dir: string, fn: (store: Store) => Promise<void>, compa
     logger: nullLogger(),
     history: { maxChanges: 1_000, maxBytes: 1_000_000 },
     compactAtBytes,
+    maxStateBytes: 1_000_000,
     maxWaiting: 1_000,
   });
   try {
@@ -192,5 +196,24 @@ test('a transaction is kept whole or not at all', async () => {
       expect(store.stats().rejected).toBeGreaterThan(0);
     });
     await withStore(dir, async (store) => expect(store.get(key('half'))).toBeUndefined());
+  });
+});
+
+test('CA and token outlive a restart; a taken port is told and leaves the folder free', async () => {
+  await withTempDir(async (dir) => {
+    const stop = new AbortController().signal;
+    const first = createDevcluster({ stateDir: dir });
+    await first.start();
+    const { caCertificate, token, url } = first;
+    const outside = await mkdtemp(join(tmpdir(), 'sk-'));
+    const taken = createDevcluster({ stateDir: outside, port: Number(new URL(url).port) });
+    await expect(taken.start()).rejects.toThrow('EADDRINUSE');
+    await expect(taken.start()).rejects.toThrow('EADDRINUSE');
+    await rm(outside, { recursive: true });
+    await first.stop(stop);
+    const second = createDevcluster({ stateDir: dir });
+    await second.start();
+    expect({ caCertificate: second.caCertificate, token: second.token }).toEqual({ caCertificate, token });
+    await second.stop(stop);
   });
 });

@@ -3,10 +3,11 @@ import type { WatchHub } from './http/watch.js';
 import type { Store } from './storage/store.js';
 
 export function renderMetrics(store: Store, watches: WatchHub): string {
-  const { objects, journalBytes, historyDropped, rejected, commits } = store.stats();
+  const { objects, stateBytes, journalBytes, historyDropped, rejected, commits } = store.stats();
   const { open, overtaken } = watches.stats();
   const lines: [name: string, type: 'counter' | 'gauge', help: string, value: number][] = [
     ['objects', 'gauge', 'Objects stored.', objects],
+    ['state_bytes', 'gauge', 'Length of all objects as JSON.', stateBytes],
     ['journal_bytes', 'gauge', 'Bytes written since the last snapshot.', journalBytes],
     ['commits_total', 'counter', 'Batches of writes made durable.', commits],
     ['writes_rejected_total', 'counter', 'Writes refused because too many were waiting.', rejected],

@@ -113,7 +113,7 @@ test("the JavaScript client's informer follows", async () => {
     await informer.start();
     await core.createNamespacedSecret({ namespace, body: { metadata: { name: 's' }, stringData: { a: 'b' } } });
     const secret = await core.readNamespacedSecret({ namespace, name: 's' });
-    await core.replaceNamespacedSecret({ namespace, name: 's', body: { ...secret, data: { a: 'Yw==' } } });
+    await core.replaceNamespacedSecret({ namespace, name: 's', body: Object.assign(secret, { data: { a: 'Yw==' } }) });
     await core.deleteNamespacedSecret({ namespace, name: 's' });
     await all;
     await informer.stop();

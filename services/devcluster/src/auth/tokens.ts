@@ -1,4 +1,5 @@
-// Bearer tokens: who a request is from. Every valid token may do everything (no RBAC).
+// Bearer tokens: who a request is from. Static tokens may do everything (there is no RBAC); service accounts may look at discovery only, as
+// without any role on a real cluster.
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { SkerryError } from '@skerry/common/errors';
@@ -9,21 +10,35 @@ export interface Token {
   readonly user: string;
 }
 
-export interface Authenticator {
-  /** The user's name. Throws 401 for everybody else. */
-  authenticate(authorization: string | undefined): string;
+export interface User {
+  readonly name: string;
+  /** May do everything. */
+  readonly admin: boolean;
 }
 
-export function createAuthenticator(tokens: readonly Token[]): Authenticator {
+export interface Authenticator {
+  /** Throws 401 for a request without a valid token. */
+  authenticate(authorization: string | undefined): User;
+}
+
+/** `serviceAccountOf` names the account of a token of ours, or undefined. */
+export function createAuthenticator(
+  tokens: readonly Token[],
+  serviceAccountOf: (token: string) => string | undefined,
+): Authenticator {
   // Digests have one length, so that the comparison tells nothing about a token.
   const known = tokens.map(({ token, user }) => ({ digest: digestOf(token), user }));
   return {
     authenticate: (authorization) => {
-      const match = /^bearer +(\S+)$/i.exec(authorization ?? '');
-      const digest = digestOf(match?.[1] ?? '');
-      const found = known.find((entry) => timingSafeEqual(entry.digest, digest));
-      if (match === null || found === undefined) throw new ApiError(401, 'Unauthorized', 'Unauthorized');
-      return found.user;
+      const token = /^bearer +(\S+)$/i.exec(authorization ?? '')?.[1];
+      if (token !== undefined) {
+        const digest = digestOf(token);
+        const found = known.find((entry) => timingSafeEqual(entry.digest, digest));
+        if (found !== undefined) return { name: found.user, admin: true };
+        const account = serviceAccountOf(token);
+        if (account !== undefined) return { name: account, admin: false };
+      }
+      throw new ApiError(401, 'Unauthorized', 'Unauthorized');
     },
   };
 }

@@ -25,7 +25,7 @@ export function decodeProtobuf(body: Buffer): JsonObject {
     else if (tag.field === 2) raw = envelope.bytes();
     else envelope.skip();
   }
-  if (WIRE[kind] === undefined || BUILTIN[kind] === undefined)
+  if (!Object.hasOwn(WIRE, kind) || !Object.hasOwn(BUILTIN, kind))
     throw unreadable(`no protobuf form of kind "${kind}" is known`);
   return { apiVersion, kind, ...decodeMessage(raw, kind, builtinSchema(kind), 0) };
 }

@@ -1,9 +1,9 @@
 // The verbs on resources: from a request to an operation, from its result to an answer.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Clock } from '@skerry/common/clock';
-import { isObject, type JsonObject, textAt } from '../api/objects.js';
+import { isObject, type JsonObject } from '../api/objects.js';
 import { ApiError, badRequest, methodNotAllowed, successStatus, unsupportedMediaType } from '../api/status.js';
-import { decodeFixed, type FieldValidation } from '../operations/decode.js';
+import type { FieldValidation } from '../operations/decode.js';
 import { isDryRun, parseDeleteOptions } from '../operations/delete.js';
 import type { CallOptions, Operations, PatchInput } from '../operations/operations.js';
 import { getObject, listPage, parseFilter, parseListQuery } from '../operations/read.js';
@@ -12,7 +12,6 @@ import { applyJsonPatch } from '../patch/json-patch.js';
 import { applyMergePatch } from '../patch/merge-patch.js';
 import { applyStrategicPatch } from '../patch/strategic.js';
 import { type ResourceType, resourceOf } from '../registry/types.js';
-import { BUILTIN, builtinSchema } from '../schema/builtin.js';
 import type { StoredObject } from '../storage/changes.js';
 import type { Store } from '../storage/store.js';
 import type { IncludeObject } from '../table/render.js';
@@ -20,6 +19,7 @@ import { contentTypeOf, objectBody, parseBody, parseJson, readBody } from './bod
 import { negotiate } from './negotiate.js';
 import type { ResourcePath } from './request-info.js';
 import { renderList, renderObject, send, type View } from './respond.js';
+import type { SubresourceHandler } from './subresources.js';
 import { isTrue, parseWatchQuery, type WatchHub } from './watch.js';
 
 export interface ResourceCall {
@@ -34,13 +34,14 @@ export interface ResourceHandlerOptions {
   readonly store: Store;
   readonly operations: Operations;
   readonly watches: WatchHub;
+  readonly subresources: SubresourceHandler;
   readonly clock: Clock;
 }
 
 export type ResourceHandler = (call: ResourceCall) => Promise<void>;
 
 export function createResourceHandler(options: ResourceHandlerOptions): ResourceHandler {
-  const { store, operations, watches, clock } = options;
+  const { store, operations, watches, subresources, clock } = options;
 
   function viewOf({ request, type, query }: ResourceCall): View {
     const include = query.get('includeObject') ?? '';
@@ -152,26 +153,12 @@ export function createResourceHandler(options: ResourceHandlerOptions): Resource
     send(call.response, 200, renderList(view, removed, { resourceVersion: String(store.revision()) }), notes(call));
   }
 
-  /** pods/binding and pods/eviction. */
   async function postSubresource(call: ResourceCall): Promise<void> {
-    const { request, response, type, path, query } = call;
-    const known = type.subresources.find((subresource) => subresource.name === path.subresource);
+    const { request, response, type, path } = call;
+    const known = type.subresources.find((item) => item.name === path.subresource);
     if (known === undefined) throw pageNotFound();
     if (request.method !== 'POST') throw methodNotAllowed(resourceOf(type), (request.method ?? 'GET').toLowerCase());
-    const body = objectBody(await readBody(request), contentTypeOf(request));
-    const value = decodeFixed(builtinSchema(known.kind), BUILTIN, known.kind, body.value);
-    const dryRun = isDryRun(query);
-    if (known.name === 'binding') await operations.bind(path.namespace, path.name, value, { dryRun });
-    else await evict(type, path, value, dryRun);
-    send(response, 201, successStatus(undefined, 201));
-  }
-
-  async function evict(type: ResourceType, path: ResourcePath, eviction: JsonObject, dryRun: boolean): Promise<void> {
-    const given = textAt(eviction, 'metadata', 'name');
-    if (given !== '' && given !== path.name) throw badRequest('name in URL does not match name in Eviction object');
-    const body = isObject(eviction['deleteOptions']) ? eviction['deleteOptions'] : undefined;
-    const options = parseDeleteOptions(body, new URLSearchParams());
-    await operations.remove(type, path.namespace, path.name, dryRun ? { ...options, dryRun } : options);
+    send(response, 201, await subresources(known.kind, call));
   }
 
   return dispatch;

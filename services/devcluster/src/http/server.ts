@@ -5,13 +5,13 @@ import type { AddressInfo, Socket } from 'node:net';
 import type { Component } from '@skerry/common/lifecycle';
 import type { Logger } from '@skerry/common/logger';
 import type { JsonObject } from '../api/objects.js';
-import { isApiError } from '../api/status.js';
+import { type ApiError, badRequest, forbidden, isApiError } from '../api/status.js';
 import type { ServingCertificate } from '../auth/certificates.js';
-import type { Authenticator } from '../auth/tokens.js';
+import type { Authenticator, User } from '../auth/tokens.js';
 import type { OpenApi } from '../openapi/documents.js';
 import type { Registry } from '../registry/registry.js';
 import { discover, versionInfo } from './discovery.js';
-import { parseResourcePath } from './request-info.js';
+import { parseResourcePath, type ResourcePath } from './request-info.js';
 import { pageNotFound, type ResourceHandler } from './resources.js';
 import { send, sendError, sendText } from './respond.js';
 import type { WatchHub } from './watch.js';
@@ -56,17 +56,18 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   let address = '';
 
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const url = new URL(request.url ?? '/', 'https://localhost');
+    const url = parseUrl(request.url ?? '/');
     const path = url.pathname;
     if (HEALTH.has(path.replace(/^(\/\w+)(\/ping)?\/?$/, '$1'))) {
       sendText(response, 200, 'ok');
       return;
     }
-    authenticator.authenticate(request.headers.authorization);
+    const user = authenticator.authenticate(request.headers.authorization);
     const target = parseResourcePath(path);
     if (target !== undefined) {
       const type = registry.find(target.group, target.version, target.plural);
       if (type === undefined || (target.namespace !== '' && !type.namespaced)) throw pageNotFound();
+      if (!user.admin) throw refusal(user, request.method ?? 'GET', target);
       await resources({ request, response, type, path: target, query: url.searchParams });
       return;
     }
@@ -101,6 +102,8 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     const startedMs = performance.now();
     answer(request, response)
       .catch((error: unknown) => {
+        // The client has gone: there is nobody to answer.
+        if (response.destroyed) return;
         // The rest of a body that was refused is not read: the connection can not be used again.
         if (!request.complete) response.setHeader('connection', 'close');
         if (isApiError(error) && error.httpCode === 404 && error.reason === '')
@@ -158,4 +161,18 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
         if (deadline.aborted) giveUp();
       }),
   };
+}
+
+/** Throws 400; a path that begins with two slashes is no host name. */
+function parseUrl(text: string): URL {
+  const url = `https://localhost${text}`;
+  if (!text.startsWith('/') || !URL.canParse(url)) throw badRequest(`the URL ${JSON.stringify(text)} is malformed`);
+  return new URL(url);
+}
+
+/** A service account has no rights: nobody could have given it a role. */
+function refusal(user: User, method: string, { group, plural, namespace, name }: ResourcePath): ApiError {
+  const scope = namespace === '' ? 'at the cluster scope' : `in the namespace "${namespace}"`;
+  const why = `User "${user.name}" cannot ${method.toLowerCase()} resource "${plural}" in API group "${group}" ${scope}`;
+  return forbidden({ group, resource: plural }, name, why);
 }

@@ -45,6 +45,10 @@ const POD_SUBRESOURCES: readonly Subresource[] = [
 
 const INVOLVED = ['apiVersion', 'fieldPath', 'kind', 'name', 'namespace', 'resourceVersion', 'uid'];
 
+const ACCOUNT_SUBRESOURCES: readonly Subresource[] = [
+  { name: 'token', kind: 'TokenRequest', group: 'authentication.k8s.io', version: 'v1', verbs: ['create'] },
+];
+
 const EVENT_FIELDS: Readonly<Record<string, FieldReader>> = {
   ...Object.fromEntries(INVOLVED.map((name) => [`involvedObject.${name}`, field('involvedObject', name)])),
   reason: field('reason'),
@@ -97,7 +101,13 @@ function entries(caCertificate: string): readonly Entry[] {
       fields: POD_FIELDS,
     },
     { kind: 'Secret', plural: 'secrets', behaviour: secretBehaviour(), fields: { type: field('type') } },
-    { kind: 'ServiceAccount', plural: 'serviceaccounts', behaviour: serviceAccountBehaviour(), shortNames: ['sa'] },
+    {
+      kind: 'ServiceAccount',
+      plural: 'serviceaccounts',
+      behaviour: serviceAccountBehaviour(),
+      shortNames: ['sa'],
+      subresources: ACCOUNT_SUBRESOURCES,
+    },
     {
       kind: 'Service',
       plural: 'services',

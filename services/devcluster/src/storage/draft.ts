@@ -1,8 +1,9 @@
 // The changes of a batch of transactions before they are on disk: an overlay on the visible state.
 // Invariant: a transaction that throws leaves nothing behind; a later one of the same batch sees what the earlier ones did.
+import { SkerryError } from '@skerry/common/errors';
 import type { KubeObject } from '../api/objects.js';
 import { type Change, localKey, type ObjectKey, type StoredObject, storedObject } from './changes.js';
-import { compareKeys, type StateView } from './state.js';
+import { compareKeys, type State, type StateView } from './state.js';
 
 export interface Transaction extends StateView {
   /** Creates or replaces. Returns what will be stored, with its resourceVersion. */
@@ -15,11 +16,19 @@ export interface Draft {
   /** Runs `fn` against the draft; undone when it throws or when `discard` is set (a dry run). */
   run<T>(fn: (tx: Transaction) => T, discard: boolean): T;
   readonly changes: readonly Change[];
+  /** About the length of the changes as they are written. */
+  bytes(): number;
 }
 
-export function createDraft(state: StateView, firstRevision: number): Draft {
+/** `maxStateBytes`: past this, nothing new is created (throws `resource_exhausted`); what exists can be changed and removed. */
+export function createDraft(
+  state: Pick<State, 'get' | 'list' | 'bytes'>,
+  firstRevision: number,
+  maxStateBytes = Number.POSITIVE_INFINITY,
+): Draft {
   const changes: Change[] = [];
   const overlay = new Map<string, StoredObject | null>();
+  let bytes = 0;
   let undo: [string, StoredObject | null | undefined][] = [];
 
   const fullKey = (key: ObjectKey): string => `${key.collection}\n${localKey(key)}`;
@@ -34,6 +43,7 @@ export function createDraft(state: StateView, firstRevision: number): Draft {
     undo.push([key, overlay.get(key)]);
     overlay.set(key, change.type === 'DELETED' ? null : change.current);
     changes.push(change);
+    bytes += change.current.json.length;
     return change.current;
   }
 
@@ -58,6 +68,9 @@ export function createDraft(state: StateView, firstRevision: number): Draft {
     list,
     put: (key, object) => {
       const previous = get(key);
+      if (previous === undefined && state.bytes() > maxStateBytes) {
+        throw new SkerryError('resource_exhausted', `the store is full (${maxStateBytes} bytes): delete objects first`);
+      }
       const current = storedObject(key, nextRevision(), object);
       return record(previous === undefined ? { type: 'ADDED', current } : { type: 'MODIFIED', current, previous });
     },
@@ -69,7 +82,7 @@ export function createDraft(state: StateView, firstRevision: number): Draft {
   };
 
   function rollback(mark: number): void {
-    changes.length = mark;
+    for (const change of changes.splice(mark)) bytes -= change.current.json.length;
     for (const [key, before] of undo.reverse()) {
       if (before === undefined) overlay.delete(key);
       else overlay.set(key, before);
@@ -78,6 +91,7 @@ export function createDraft(state: StateView, firstRevision: number): Draft {
 
   return {
     changes,
+    bytes: () => bytes,
     run: (fn, discard) => {
       const mark = changes.length;
       undo = [];

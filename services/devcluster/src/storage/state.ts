@@ -13,6 +13,8 @@ export interface State extends StateView {
   all(): Iterable<StoredObject>;
   /** The number of objects. */
   size(): number;
+  /** The length of all objects as JSON. */
+  bytes(): number;
 }
 
 interface Collection {
@@ -23,6 +25,7 @@ interface Collection {
 
 export function createState(): State {
   const collections = new Map<string, Collection>();
+  let bytes = 0;
 
   function collectionOf(name: string): Collection {
     let collection = collections.get(name);
@@ -51,13 +54,18 @@ export function createState(): State {
     apply: (change) => {
       const collection = collectionOf(change.current.key.collection);
       const key = localKey(change.current.key);
+      bytes -= change.previous?.json.length ?? 0;
       if (change.type === 'DELETED') collection.objects.delete(key);
-      else collection.objects.set(key, change.current);
+      else {
+        collection.objects.set(key, change.current);
+        bytes += change.current.json.length;
+      }
       if (change.type !== 'MODIFIED') collection.sorted = undefined;
     },
     all: function* () {
       for (const collection of collections.values()) yield* collection.objects.values();
     },
+    bytes: () => bytes,
     size: () => [...collections.values()].reduce((sum, collection) => sum + collection.objects.size, 0),
   };
 }

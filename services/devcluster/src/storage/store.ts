@@ -4,7 +4,7 @@
 import { messageOf, SkerryError } from '@skerry/common/errors';
 import type { Logger } from '@skerry/common/logger';
 import { type Change, decodeLines, encodeChange, type StoredObject, storedObject } from './changes.js';
-import { createDraft, type Transaction } from './draft.js';
+import { createDraft, type Draft, type Transaction } from './draft.js';
 import { createHistory, type History, type HistoryLimits } from './history.js';
 import { type Journal, openJournal } from './journal.js';
 import { type FolderLock, lockFolder } from './lock.js';
@@ -28,6 +28,7 @@ export interface Store extends StateView {
 
 export interface StoreStats {
   readonly objects: number;
+  readonly stateBytes: number;
   readonly journalBytes: number;
   readonly historyDropped: number;
   readonly rejected: number;
@@ -40,16 +41,19 @@ export interface StoreOptions {
   readonly history: HistoryLimits;
   /** Journal bytes after which the state is written anew. */
   readonly compactAtBytes: number;
+  /** Bytes of objects past which no more are created. */
+  readonly maxStateBytes: number;
   /** Transactions that may wait. */
   readonly maxWaiting: number;
 }
 
 const MAX_BATCH = 512;
-const LINES_PER_FRAME = 1_000;
+const MAX_BATCH_BYTES = 8 * 1024 * 1024;
+const MAX_FRAME_BYTES = 1024 * 1024;
 
 interface Job {
   /** Runs inside a draft; returns how to settle once the batch is on disk. */
-  run(draft: ReturnType<typeof createDraft>): () => void;
+  run(draft: Draft): () => void;
   fail(error: unknown): void;
 }
 
@@ -108,11 +112,11 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   const waiting: Job[] = [];
   let committing: Promise<void> | undefined;
   let broken: SkerryError | undefined;
-  let closed = false;
+  let closing: Promise<void> | undefined;
 
   async function commitAll(): Promise<void> {
     while (waiting.length > 0) {
-      const batch = waiting.splice(0, MAX_BATCH);
+      const batch: Job[] = [];
       try {
         await commit(batch);
       } catch (error) {
@@ -127,9 +131,21 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     committing = undefined;
   }
 
-  async function commit(batch: readonly Job[]): Promise<void> {
-    const draft = createDraft(state, revision + 1);
-    const settle = batch.map((job) => job.run(draft));
+  /** Takes waiting jobs into `batch` and runs them, until there are none or the frame is large enough. */
+  function runBatch(batch: Job[], draft: Draft): (() => void)[] {
+    const settle: (() => void)[] = [];
+    while (batch.length < MAX_BATCH && draft.bytes() < MAX_BATCH_BYTES) {
+      const job = waiting.shift();
+      if (job === undefined) break;
+      batch.push(job);
+      settle.push(job.run(draft));
+    }
+    return settle;
+  }
+
+  async function commit(batch: Job[]): Promise<void> {
+    const draft = createDraft(state, revision + 1, options.maxStateBytes);
+    const settle = runBatch(batch, draft);
     if (draft.changes.length > 0) {
       await journal.append(`[${draft.changes.map(encodeChange).join(',')}]`);
       for (const change of draft.changes) show(change);
@@ -144,7 +160,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
 
   function transact<T>(fn: (tx: Transaction) => T, { dryRun = false } = {}): Promise<T> {
     if (broken !== undefined) return Promise.reject(broken);
-    if (closed) return Promise.reject(new SkerryError('unavailable', 'the store is closed'));
+    if (closing !== undefined) return Promise.reject(new SkerryError('unavailable', 'the store is closed'));
     if (waiting.length >= options.maxWaiting) {
       rejected += 1;
       return Promise.reject(new SkerryError('resource_exhausted', 'too many writes are waiting; try again later'));
@@ -165,6 +181,12 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     });
   }
 
+  async function close(): Promise<void> {
+    await committing;
+    await journal.close();
+    await lock.release();
+  }
+
   return {
     get: state.get,
     list: state.list,
@@ -175,12 +197,17 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       listeners.add(listener);
       return () => void listeners.delete(listener);
     },
-    stats: () => ({ objects: state.size(), journalBytes: journal.bytes(), historyDropped, rejected, commits }),
-    close: async () => {
-      closed = true;
-      await committing;
-      await journal.close();
-      await lock.release();
+    stats: () => ({
+      objects: state.size(),
+      stateBytes: state.bytes(),
+      journalBytes: journal.bytes(),
+      historyDropped,
+      rejected,
+      commits,
+    }),
+    close: () => {
+      closing ??= close();
+      return closing;
     },
   };
 }
@@ -201,10 +228,15 @@ function toChange(
 /** The first line names the revision, the others the objects. Lazy: a large state is not held twice. */
 function* snapshotPayloads(revision: number, objects: readonly StoredObject[]): Iterable<string> {
   yield JSON.stringify([[revision, '', '', '', null]]);
-  for (let start = 0; start < objects.length; start += LINES_PER_FRAME) {
-    const lines = objects
-      .slice(start, start + LINES_PER_FRAME)
-      .map((current) => encodeChange({ type: 'ADDED', current }));
+  let lines: string[] = [];
+  let bytes = 0;
+  for (const current of objects) {
+    lines.push(encodeChange({ type: 'ADDED', current }));
+    bytes += current.json.length;
+    if (bytes < MAX_FRAME_BYTES) continue;
     yield `[${lines.join(',')}]`;
+    lines = [];
+    bytes = 0;
   }
+  if (lines.length > 0) yield `[${lines.join(',')}]`;
 }
