@@ -3,6 +3,7 @@
 import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { connect } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { createDevcluster, type Devcluster } from './devcluster.js';
 import { type ApiClient, createApiClient, podManifest } from './testing/api-client.js';
@@ -46,6 +47,24 @@ describe('the door', () => {
 
   test('the kubeconfig is for its owner only', async () => {
     expect((await stat(cluster.kubeconfigPath)).mode & 0o777).toBe(0o600);
+  });
+
+  test('what is no HTTP, and a URL without an end', async () => {
+    const raw = async (text: string): Promise<string> => {
+      const { hostname, port } = new URL(cluster.url);
+      const socket = connect({ host: hostname, port: Number(port), ca: cluster.caCertificate });
+      socket.write(text);
+      let answer = '';
+      for await (const chunk of socket) answer += String(chunk);
+      return answer;
+    };
+    expect(await raw('nonsense\r\n\r\n')).toMatch(/^HTTP\/1.1 400[\s\S]*"kind":"Status"/);
+    expect(await raw(`GET /${'x'.repeat(1_100_000)} HTTP/1.1\r\n\r\n`)).toMatch(/^HTTP\/1.1 431[\s\S]*"kind":"Status"/);
+    const long = await api.get(
+      `${CONFIGS}?labelSelector=${Array.from({ length: 3_000 }, (_, index) => `k${index}`).join(',')}`,
+    );
+    expect(long.code).toBe(200);
+    expect((await api.get('//api/v1/pods')).code).toBe(404);
   });
 
   test('discovery', async () => {

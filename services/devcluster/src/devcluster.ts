@@ -174,6 +174,7 @@ async function assemble(
     openApi: createOpenApi(registry),
     resources: createResourceHandler({ store, operations, watches, subresources, clock }),
     watches,
+    healthy: store.healthy,
     metrics: () => renderMetrics(store, watches),
     logger,
   });

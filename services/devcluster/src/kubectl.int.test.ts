@@ -144,6 +144,7 @@ test('kubectl is there when it is required', () => {
     expect(await ok('cordon edge-1')).toContain('cordoned');
     expect(await ok('get node edge-1')).toContain('SchedulingDisabled');
     expect(await ok('uncordon edge-1')).toContain('uncordoned');
+    expect((await ok('create token default -n work')).split('.')).toHaveLength(3);
     expect(await ok('run one --image=busybox -n work')).toContain('created');
     expect(await ok('delete pod one -n work')).toContain('deleted');
     expect(await ok('delete namespace work')).toContain('deleted');

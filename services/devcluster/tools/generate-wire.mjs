@@ -9,7 +9,9 @@ import { fileURLToPath } from 'node:url';
 const [root, version] = process.argv.slice(2);
 if (!root || !version) throw new Error('usage: generate-wire.mjs MODULE-FOLDER VERSION');
 const SOURCES = [
-  ...['core', 'coordination', 'node', 'scheduling', 'policy'].map((group) => `api@${version}/${group}/v1/types.go`),
+  ...['core', 'authentication', 'coordination', 'node', 'scheduling', 'policy'].map(
+    (group) => `api@${version}/${group}/v1/types.go`,
+  ),
   `apimachinery@${version}/pkg/apis/meta/v1/types.go`,
 ];
 const ROOTS = [
@@ -27,6 +29,7 @@ const ROOTS = [
   'Binding',
   'Eviction',
   'DeleteOptions',
+  'TokenRequest',
 ];
 
 const structs = new Map();

@@ -1,6 +1,7 @@
 // How controllers delete: by the same rules as a client's DELETE.
 import type { Clock } from '@skerry/common/clock';
-import { deleteObject, rfc3339 } from '../operations/delete.js';
+import { rfc3339 } from '../api/time.js';
+import { deleteObject } from '../operations/delete.js';
 import type { Registry } from '../registry/registry.js';
 import type { DeleteObject } from './access.js';
 

@@ -1,7 +1,7 @@
 // Events that the cluster's own controllers write. The name is a hash of what is said, so that a repetition is a count and not an object.
 import { createHash } from 'node:crypto';
 import { type JsonObject, textAt } from '../api/objects.js';
-import { rfc3339 } from '../operations/delete.js';
+import { rfc3339 } from '../api/time.js';
 import type { StoredObject } from '../storage/changes.js';
 import type { Transaction } from '../storage/draft.js';
 import { EVENTS, NAMESPACES } from './access.js';

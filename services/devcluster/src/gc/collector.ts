@@ -6,9 +6,10 @@
 import { messageOf } from '@skerry/common/errors';
 import type { Component } from '@skerry/common/lifecycle';
 import { equalJson, type OwnerReference } from '../api/objects.js';
+import { rfc3339 } from '../api/time.js';
 import { type ControllerOptions, type DeleteObject, NAMESPACES, putOrFinish } from '../controllers/access.js';
 import { createPassLoop } from '../controllers/pass-loop.js';
-import { FOREGROUND, ORPHAN, rfc3339 } from '../operations/delete.js';
+import { FOREGROUND, ORPHAN } from '../operations/delete.js';
 import { CRDS } from '../registry/crd.js';
 import type { Registry } from '../registry/registry.js';
 import { keyOf } from '../registry/types.js';

@@ -2,10 +2,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
+import { systemCode } from '@skerry/common/errors';
 import type { Component } from '@skerry/common/lifecycle';
 import type { Logger } from '@skerry/common/logger';
 import type { JsonObject } from '../api/objects.js';
-import { type ApiError, badRequest, forbidden, isApiError } from '../api/status.js';
+import { ApiError, badRequest, forbidden, isApiError } from '../api/status.js';
 import type { ServingCertificate } from '../auth/certificates.js';
 import type { Authenticator, User } from '../auth/tokens.js';
 import type { OpenApi } from '../openapi/documents.js';
@@ -25,6 +26,8 @@ export interface ApiServerOptions {
   readonly openApi: OpenApi;
   readonly resources: ResourceHandler;
   readonly watches: WatchHub;
+  /** False when nothing can be written any more. */
+  readonly healthy: () => boolean;
   /** Prometheus text. */
   readonly metrics: () => string;
   readonly logger: Logger;
@@ -38,6 +41,8 @@ export interface ApiServer extends Component {
 const HEALTH: ReadonlySet<string> = new Set(['/healthz', '/livez', '/readyz']);
 const PATHS = ['/api', '/apis', '/healthz', '/livez', '/metrics', '/openapi/v3', '/readyz', '/version'];
 const KEEP_ALIVE_MS = 75_000;
+/** As Go's servers take: long selectors are part of the URL. */
+const MAX_HEADER_BYTES = 1024 * 1024;
 /** Connections at once; more are refused. */
 const MAX_CONNECTIONS = 10_000;
 
@@ -49,6 +54,7 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     ALPNProtocols: ['http/1.1'],
     minVersion: 'TLSv1.2',
     keepAliveTimeout: KEEP_ALIVE_MS,
+    maxHeaderSize: MAX_HEADER_BYTES,
   });
   server.maxConnections = MAX_CONNECTIONS;
   let stopping = false;
@@ -59,7 +65,11 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
     const url = parseUrl(request.url ?? '/');
     const path = url.pathname;
     if (HEALTH.has(path.replace(/^(\/\w+)(\/ping)?\/?$/, '$1'))) {
-      sendText(response, 200, 'ok');
+      sendText(
+        response,
+        options.healthy() ? 200 : 500,
+        options.healthy() ? 'ok' : 'the state folder can not be written',
+      );
       return;
     }
     const user = authenticator.authenticate(request.headers.authorization);
@@ -122,6 +132,9 @@ export function createApiServer(options: ApiServerOptions): ApiServer {
   }
 
   server.on('request', onRequest);
+  server.on('clientError', (error, socket) => {
+    if (socket.writable) socket.end(malformed(systemCode(error) === 'HPE_HEADER_OVERFLOW'));
+  });
   server.on('secureConnection', (socket) => {
     sockets.add(socket);
     socket.on('close', () => sockets.delete(socket));
@@ -175,4 +188,15 @@ function refusal(user: User, method: string, { group, plural, namespace, name }:
   const scope = namespace === '' ? 'at the cluster scope' : `in the namespace "${namespace}"`;
   const why = `User "${user.name}" cannot ${method.toLowerCase()} resource "${plural}" in API group "${group}" ${scope}`;
   return forbidden({ group, resource: plural }, name, why);
+}
+
+/** The answer to what is no HTTP request, or one whose URL and headers are too long. */
+function malformed(tooLong: boolean): string {
+  const [code, title] = tooLong ? [431, 'Request Header Fields Too Large'] : [400, 'Bad Request'];
+  const message = tooLong
+    ? `the URL and the headers are longer than ${MAX_HEADER_BYTES} bytes`
+    : 'malformed HTTP request';
+  const body = JSON.stringify(new ApiError(code, 'BadRequest', message).toStatus());
+  const headers = `content-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close`;
+  return `HTTP/1.1 ${code} ${title}\r\n${headers}\r\n\r\n${body}`;
 }

@@ -5,12 +5,12 @@
 // Invariants: a pass is one transaction; ages are monotonic and begin anew with the process, so that a restart never drives Pods away early.
 import type { Component } from '@skerry/common/lifecycle';
 import { at, equalJson, type KubeObject, textAt } from '../api/objects.js';
+import { rfc3339 } from '../api/time.js';
 import { type ControllerOptions, type DeleteObject, NODES, PODS } from '../controllers/access.js';
 import { findCondition } from '../controllers/conditions.js';
 import { recordEvent } from '../controllers/events.js';
 import { createPassLoop } from '../controllers/pass-loop.js';
 import type { Taint } from '../controllers/taints.js';
-import { rfc3339 } from '../operations/delete.js';
 import type { Change, StoredObject } from '../storage/changes.js';
 import type { Transaction } from '../storage/draft.js';
 import { drivingTaints, stayMs } from './eviction.js';

@@ -1,6 +1,7 @@
 // Deletion of any resource, inside one transaction: at once, or by a deletion time stamp that finalizers or grace keep visible.
 import { cloneJson, type JsonObject, type KubeObject, textAt } from '../api/objects.js';
 import { badRequest, conflict, notFound } from '../api/status.js';
+import { rfc3339 } from '../api/time.js';
 import { keyOf, type ResourceType, resourceOf, type WriteContext } from '../registry/types.js';
 import { BUILTIN, builtinSchema } from '../schema/builtin.js';
 import type { StoredObject } from '../storage/changes.js';
@@ -119,9 +120,4 @@ function markDeleted(next: KubeObject, graceSeconds: number, now: string): void 
       : Date.parse(metadata.deletionTimestamp) - (before ?? 0) * 1000;
   metadata.deletionTimestamp = rfc3339(asked + graceSeconds * 1000);
   metadata.deletionGracePeriodSeconds = graceSeconds;
-}
-
-/** With whole seconds, as metadata has it. */
-export function rfc3339(ms: number): string {
-  return `${new Date(ms).toISOString().slice(0, 19)}Z`;
 }

@@ -2,13 +2,14 @@
 import type { Clock } from '@skerry/common/clock';
 import { isObject, type JsonObject, textAt } from '../api/objects.js';
 import { badRequest, conflict, notFound } from '../api/status.js';
+import { rfc3339 } from '../api/time.js';
 import type { Registry } from '../registry/registry.js';
 import { keyOf, type ResourceType, resourceOf, type WriteContext } from '../registry/types.js';
 import type { StoredObject } from '../storage/changes.js';
 import type { Transaction } from '../storage/draft.js';
 import type { Store } from '../storage/store.js';
 import type { Body, FieldValidation } from './decode.js';
-import { type DeleteOptions, deleteObject, rfc3339 } from './delete.js';
+import { type DeleteOptions, deleteObject } from './delete.js';
 import { createObject, patchObject, type Target, updateObject } from './write.js';
 
 export interface CallOptions {

@@ -4,11 +4,11 @@
 // Invariant: a Pod is decided on inside the transaction that binds it, against the Pods bound before it.
 import type { Component } from '@skerry/common/lifecycle';
 import { equalJson, type KubeObject } from '../api/objects.js';
+import { rfc3339 } from '../api/time.js';
 import { type ControllerOptions, NODES, PODS } from '../controllers/access.js';
 import { withCondition } from '../controllers/conditions.js';
 import { recordEvent } from '../controllers/events.js';
 import { createPassLoop } from '../controllers/pass-loop.js';
-import { rfc3339 } from '../operations/delete.js';
 import type { Change, ObjectKey, StoredObject } from '../storage/changes.js';
 import type { Transaction } from '../storage/draft.js';
 import { hasEnded, isPending, SCHEDULER, schedule, viewNodes, withPod } from './schedule.js';

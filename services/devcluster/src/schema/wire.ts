@@ -10,6 +10,7 @@ export const WIRE: Readonly<Record<string, string>> = {
   AzureDiskVolumeSource: 'diskName=1 diskURI=2 cachingMode=3* fsType=4* readOnly=5* kind=6*',
   AzureFileVolumeSource: 'secretName=1 shareName=2 readOnly=3',
   Binding: 'metadata=1 target=2',
+  BoundObjectReference: 'kind=1 apiVersion=2 name=3 uid=4',
   CSIVolumeSource: 'driver=1 readOnly=2* fsType=3* volumeAttributes=4 nodePublishSecretRef=5*',
   Capabilities: 'add=1 drop=2',
   CephFSVolumeSource: 'monitors=1 path=2 user=3 secretFile=4 secretRef=5* readOnly=6',
@@ -188,6 +189,9 @@ export const WIRE: Readonly<Record<string, string>> = {
   Sysctl: 'name=1 value=2',
   TCPSocketAction: 'port=1 host=2',
   Taint: 'key=1 value=2 effect=3 timeAdded=4*',
+  TokenRequest: 'metadata=1 spec=2 status=3',
+  TokenRequestSpec: 'audiences=1 expirationSeconds=4* boundObjectRef=3*',
+  TokenRequestStatus: 'token=1 expirationTimestamp=2',
   Toleration: 'key=1 operator=2 value=3 effect=4 tolerationSeconds=5*',
   TopologySpreadConstraint:
     'maxSkew=1 topologyKey=2 whenUnsatisfiable=3 labelSelector=4* minDomains=5* nodeAffinityPolicy=6* nodeTaintsPolicy=7* matchLabelKeys=8',

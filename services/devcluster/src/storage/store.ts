@@ -22,6 +22,8 @@ export interface Store extends StateView {
   history(collection: string): History;
   /** Called after each commit, before its transactions are answered. Must not throw. Returns its own removal. */
   onCommit(listener: (changes: readonly Change[]) => void): () => void;
+  /** False after the disk failed: nothing more is written. */
+  healthy(): boolean;
   stats(): StoreStats;
   close(): Promise<void>;
 }
@@ -197,6 +199,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       listeners.add(listener);
       return () => void listeners.delete(listener);
     },
+    healthy: () => broken === undefined,
     stats: () => ({
       objects: state.size(),
       stateBytes: state.bytes(),
