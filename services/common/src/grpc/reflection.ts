@@ -33,11 +33,11 @@ export function createReflection(services: readonly ServiceDefinition[]): Untype
   const implementation: ServerReflectionServer = {
     serverReflectionInfo(call) {
       call.on('data', (request: ServerReflectionRequest) => {
-        call.write({
-          validHost: request.host,
-          originalRequest: request,
-          messageResponse: answer(request, names, files),
-        });
+        const messageResponse = answer(request, names, files);
+        if (call.write({ validHost: request.host, originalRequest: request, messageResponse })) return;
+        // Answers are a thousand times as long as questions: who does not read them is asked nothing more.
+        call.pause();
+        call.once('drain', () => call.resume());
       });
       call.on('end', () => call.end());
       call.on('error', () => call.end());
