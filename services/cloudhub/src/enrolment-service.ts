@@ -28,6 +28,8 @@ export interface EnrolmentServiceOptions {
 /** A hundred machines behind one address enrol in a minute; guessing a token takes for ever either way. */
 const LIMITS = { burst: 50, perSecond: 1, maxCallers: 10_000 };
 const TIMEOUT_MS = 15_000;
+/** A node name, a token, a key and a proof take less. Anybody may send one, and the link to the controller carries it in one frame. */
+const MAX_REQUEST_BYTES = 4_096;
 
 export function createEnrolmentService(options: EnrolmentServiceOptions): EnrolmentServiceServer {
   const { hub, clock, counters, logger } = options;
@@ -43,6 +45,11 @@ export function createEnrolmentService(options: EnrolmentServiceOptions): Enrolm
       const { who, payload } = prepare();
       if (!limiter.take(who, clock.monotonicMs()))
         throw new SkerryError('resource_exhausted', `too many requests of ${who}: try again in a minute`);
+      if (payload.length > MAX_REQUEST_BYTES)
+        throw new SkerryError(
+          'invalid_argument',
+          `${payload.length} bytes are no request: at most ${MAX_REQUEST_BYTES}`,
+        );
       const answer = await hub.callController(Controller.CONTROLLER_KUBE, method, payload, TIMEOUT_MS);
       counters.enrolmentsRelayed += 1;
       return answer;

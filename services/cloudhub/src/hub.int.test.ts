@@ -377,6 +377,23 @@ describe('enrolment', () => {
       }),
     ));
 
+  test('a request that no frame could carry ends at the hub, not at the link of edgecontroller', () =>
+    withWorld((world) =>
+      withEnrolment(world, undefined, async (client) => {
+        const controller = await world.controller(KUBE);
+        const large = unary((done) => client.enroll({ ...request, token: 'x'.repeat(65_000) }, done));
+        await expect(large).rejects.toMatchObject({ code: 'invalid_argument' });
+        const enrolled = unary<EnrollResponse>((done) => client.enroll(request, done));
+        await answer(
+          controller,
+          0,
+          '',
+          EnrollResponse.encode({ certificateChain: 'c', caCertificates: 'ca' }).finish(),
+        );
+        expect((await enrolled).certificateChain).toBe('c');
+      }),
+    ));
+
   test('renewal carries the node of the certificate', () =>
     withWorld(async (world) => {
       const controller = await world.controller(KUBE);
