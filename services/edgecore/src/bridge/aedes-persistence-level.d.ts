@@ -32,5 +32,6 @@ declare module 'aedes-persistence-level/asyncPersistence.js' {
     outgoingClearMessageId(client: ClientRef, packet: object): Promise<StoredPacket | undefined>;
     outgoingStream(client: ClientRef): Readable;
     cleanIncoming(client: ClientRef): Promise<void>;
+    delWill(client: ClientRef): Promise<unknown>;
   }
 }

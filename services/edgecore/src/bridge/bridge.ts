@@ -76,8 +76,9 @@ export function createBridge(options: BridgeOptions): Bridge {
   async function start(): Promise<void> {
     lock = await acquireExclusive(join(dirname(options.socket), 'bridge.lock'));
     try {
-      link.start();
       await broker.start();
+      // After the broker: the twin begins with what clients have to know.
+      link.start();
       await server.start();
     } catch (error) {
       await letGo();

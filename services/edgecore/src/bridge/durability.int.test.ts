@@ -149,19 +149,20 @@ describe('PUBACK', () => {
         await first.subscribe(device('twin/update/delta'));
         await first.mqtt.endAsync();
         const writer = await site.connect();
-        await writer.subscribe(device('twin/update/result'));
+        await writer.subscribe(device('twin/update/delta'));
         for (const value of ['1', '2', '3']) {
           await writer.publish(device('twin/update'), { event_id: value, twin: { rpm: { expected: { value } } } });
-          await writer.next(device('twin/update/result'));
+          await writer.next(device('twin/update/delta'));
         }
         await site.bridge.kill9();
         site.bridge = await site.startBridge();
-        await until(() => writer.mqtt.connected);
         await writer.publish(device('twin/update'), { event_id: '4', twin: { rpm: { expected: { value: '4' } } } });
         const again = await site.connect(durable);
-        for (const value of ['1', '2', '3', '4']) {
-          expect(await again.next(device('twin/update/delta'))).toMatchObject({ delta: { rpm: value } });
-        }
+        // Some may come twice: a bridge that connects to the twin says again what still differs.
+        const heard = new Set<unknown>();
+        while (!heard.has('4'))
+          heard.add(((await again.next(device('twin/update/delta')))['delta'] as { rpm: string }).rpm);
+        expect([...heard]).toEqual(['1', '2', '3', '4']);
       }),
     20_000,
   );

@@ -1,6 +1,7 @@
 // What the broker remembers across connections and restarts: durable sessions, the messages that wait for them, retained messages.
 // Invariants: all of it is bounded, in number and bytes, and what does not fit is dropped and counted; the session that was away longest makes
 // room for a new one; a message of a $ topic never waits for a subscription that begins with a wildcard (MQTT 3.1.1 section 4.7.2).
+import type { Readable } from 'node:stream';
 import type { Aedes, PublishPacket } from 'aedes';
 import AsyncLevelPersistence, {
   type ClientRef,
@@ -139,6 +140,21 @@ export class BoundedSessions extends AsyncLevelPersistence {
     }
     this.#setRetained(packet.topic, bytes);
     await super.storeRetained(packet);
+  }
+
+  /** The broker does not listen for errors of this stream: one would end the process. Its subscriber goes without retained messages. */
+  override createRetainedStreamCombi(patterns: readonly string[]): Readable {
+    return super.createRetainedStreamCombi(patterns).on('error', () => {});
+  }
+
+  /** The broker does not handle a rejection, which a client that connects while the database closes would cause. */
+  override async delWill(client: ClientRef): Promise<unknown> {
+    try {
+      return await super.delWill(client);
+    } catch (error) {
+      if (this.#options.db.status === 'open') throw error;
+      return undefined;
+    }
   }
 
   async #evictOne(): Promise<boolean> {

@@ -68,7 +68,11 @@ export function createTwinLink(options: TwinLinkOptions): TwinLink {
       ended.abort();
       wake();
     };
-    stream.on('error', end);
+    let failure: Error | undefined;
+    stream.on('error', (error) => {
+      failure = error;
+      end();
+    });
     stream.on('end', end);
     stream.on('metadata', () => {
       isConnected = true;
@@ -87,6 +91,7 @@ export function createTwinLink(options: TwinLinkOptions): TwinLink {
       cancel();
       await over;
     }
+    if (failure) throw failure;
   }
 
   async function writeRequests(write: (request: ExchangeRequest) => Promise<void>, ended: AbortSignal): Promise<void> {

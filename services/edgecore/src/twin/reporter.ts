@@ -54,7 +54,11 @@ export function startReporter(options: ReporterOptions): Reporter {
     signal.addEventListener('abort', cancel, { once: true });
     // Every stream ends with a status, whoever ended it.
     const over = new Promise<unknown>((resolve) => stream.once('status', resolve));
-    stream.on('error', end);
+    let failure: Error | undefined;
+    stream.on('error', (error) => {
+      failure = error;
+      end();
+    });
     stream.on('end', end);
     stream.on('data', (response: ReportResponse) => {
       healthy();
@@ -69,6 +73,7 @@ export function startReporter(options: ReporterOptions): Reporter {
       cancel();
       await over;
     }
+    if (failure) throw failure;
   }
 
   async function talk(write: (item: Item) => Promise<void>, ended: AbortSignal): Promise<void> {
