@@ -62,7 +62,14 @@ describe('Pods', () => {
     expect(version(written)).toBe(version(bound));
   });
 
+  test.each(['Succeeded', 'Failed'])('that have %s say so, and nothing else of their status', (phase) => {
+    const ended = placePod({ ...bound, status: { phase, reason: 'r', startTime: '2026-01-01T00:00:01Z' } }, all);
+    expect(payload(ended?.entry)).toMatchObject({ status: { phase } });
+    expect(payload(ended?.entry)).not.toHaveProperty('status.startTime');
+  });
+
   test.each<[string, Pod]>([
+    ['its end', { ...bound, status: { phase: 'Succeeded' } }],
     ['a deletion', { ...bound, metadata: { ...bound.metadata, deletionTimestamp: '2026-01-02T00:00:00Z' } }],
     ['a label', { ...bound, metadata: { ...bound.metadata, labels: { app: 'x' } } }],
     ['the spec', { ...bound, spec: { ...bound.spec, containers: [{ name: 'c', image: 'j' }] } }],

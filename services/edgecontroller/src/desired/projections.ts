@@ -1,6 +1,6 @@
 // What edges get of Pods, ConfigMaps and Secrets, and under which versions. Pure.
 // Invariant: what others write without meaning for an edge (status, managedFields, resourceVersion) changes no version, so our own status
-// writes never echo down. Whoever changes what is delivered raises the number of that projection: a paced resync follows.
+// writes never echo down. A terminal phase is delivered: an edge that lost its store must not run a finished Pod again. Whoever changes what is delivered raises the number of that projection: a paced resync follows.
 
 import type { PlacedObject } from '@skerry/common/controller/desired-state';
 import { deliveredAnnotations, entryOf } from '@skerry/common/controller/entry';
@@ -8,10 +8,10 @@ import { podKey } from '@skerry/common/keys';
 import type { ConfigMap, Pod, Secret } from '@skerry/common/kube/resources';
 import type { Entry } from '@skerry/common/link/types';
 import { liftTolerations } from '../autonomy/tolerations.js';
-import { readyOf } from '../status/pod-status.js';
+import { isTerminal, readyOf } from '../status/pod-status.js';
 import { references } from './references.js';
 
-const POD_PROJECTION = 1;
+const POD_PROJECTION = 2;
 const CONFIG_MAP_PROJECTION = 1;
 const SECRET_PROJECTION = 1;
 
@@ -60,6 +60,7 @@ function podEntry(pod: Pod, uid: string): Entry {
       ownerReferences: meta.ownerReferences,
     },
     spec: pod.spec,
+    status: isTerminal(pod.status?.phase) ? { phase: pod.status?.phase } : undefined,
   };
   return entryOf({ projection: POD_PROJECTION, uid, content, references: references(pod) });
 }

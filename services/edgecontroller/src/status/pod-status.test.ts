@@ -74,6 +74,17 @@ describe('mergePodStatus', () => {
 });
 
 describe('podStatusPatch', () => {
+  test('is nothing when an edge knows of a finished Pod only its phase', () => {
+    const live = status({
+      phase: 'Succeeded',
+      reason: 'r',
+      podIP: 'x',
+      containerStatuses: [{ name: 'c' }],
+      conditions: [condition('Ready', 'False')],
+    });
+    expect(podStatusPatch(live, status({ phase: 'Succeeded' }))).toBeUndefined();
+  });
+
   test('holds what differs, null for what is gone', () => {
     const live = status({ phase: 'Running', message: 'old', podIP: 'x', conditions: [condition('Ready', 'True')] });
     const reported = status({ phase: 'Running', podIP: 'x', conditions: [condition('Ready', 'False')] });

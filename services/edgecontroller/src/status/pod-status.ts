@@ -1,5 +1,6 @@
 // What becomes of a Pod's status when its edge reports: pure.
-// Invariants: fields and conditions that an edge does not own stay as they are; a terminal phase, with its reason, is never left again.
+// Invariants: fields and conditions that an edge does not own stay as they are; a terminal phase, with its reason, is never left again, and
+// what a terminal status tells is never taken away.
 // Source of the rules: the kubelet's status manager, whose part the edge plays here.
 import { objectMember, parseJsonObject } from '@skerry/common/controller/json';
 import { SkerryError } from '@skerry/common/errors';
@@ -52,14 +53,16 @@ export function isTerminal(phase: string | undefined): boolean {
 export function mergePodStatus(live: PodStatus | undefined, reported: PodStatus): PodStatus {
   const before: Fields = { ...live };
   const merged: Fields = { ...live };
-  for (const field of EDGE_FIELDS) setOrDelete(merged, field, reported[field]);
+  // An edge that lost its store knows the phase of a finished Pod, and nothing else of it.
+  const known: PodStatus = isTerminal(live?.phase) ? { ...live, ...reported } : reported;
+  for (const field of EDGE_FIELDS) setOrDelete(merged, field, known[field]);
   if (live?.startTime) merged['startTime'] = live.startTime;
   if (isTerminal(live?.phase) && live?.phase !== reported.phase) {
     for (const field of ['phase', 'reason', 'message']) setOrDelete(merged, field, before[field]);
   }
   merged['conditions'] = mergeConditions(
     live?.conditions as Condition[] | undefined,
-    reported.conditions as Condition[] | undefined,
+    known.conditions as Condition[] | undefined,
     isOwned,
   );
   return merged as PodStatus;

@@ -43,6 +43,12 @@ describe('desired state', () => {
     expect(state.pod('u1')?.referencesStamp).not.toBe(before);
   });
 
+  test('a Pod that has ended says so', () => {
+    const { state } = open();
+    state.apply(put(keyOf('u1'), { ...podOf('u1'), status: { phase: 'Failed' } }));
+    expect(state.pod('u1')?.pod.status).toEqual({ phase: 'Failed' });
+  });
+
   test('a deletion takes the Pod away at once', () => {
     const { state } = open();
     state.apply(putPod('u1'));

@@ -129,13 +129,13 @@ function view({ pod, needs }: PodEntry, references: ReadonlyMap<string, Referenc
 function podOf(entry: Entry): Pod {
   const pod = parse<Partial<Pod>>(entry.payload);
   const { namespace, name, uid } = parseKey(entry.key);
-  const { metadata, spec } = pod;
+  const { metadata, spec, status } = pod;
   if (metadata?.namespace !== namespace || metadata.name !== name || metadata.uid !== uid || !spec?.containers?.length)
     throw new SkerryError('invalid_argument', 'the entry is not the Pod that its key names');
   // It becomes the name of a folder.
   if (!/^[A-Za-z0-9][A-Za-z0-9.-]{0,127}$/.test(uid))
     throw new SkerryError('invalid_argument', 'its UID is not usable as a name');
-  return { metadata, spec };
+  return { metadata, spec, ...(status ? { status } : {}) };
 }
 
 function parse<T>(payload: Uint8Array): T {

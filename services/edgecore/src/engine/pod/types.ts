@@ -8,6 +8,8 @@ type Present<T> = Exclude<T, undefined>;
 export interface Pod {
   readonly metadata: ObjectMeta & { readonly name: string; readonly namespace: string; readonly uid: string };
   readonly spec: PodSpec;
+  /** Only of a Pod that the cloud knows to have ended: nothing of it is started. */
+  readonly status?: { readonly phase?: string };
 }
 
 export type PodSpec = Present<ApiPod['spec']>;

@@ -103,6 +103,30 @@ describe('pod worker', () => {
     expect(started(bench)).toEqual([]);
   });
 
+  test('a Pod that has ended, of which this node knows nothing any more, is not run again', async () => {
+    const bench = workerBench({});
+    const ended = { ...podOf('u1', { restartPolicy: 'Never' }), status: { phase: 'Succeeded' } };
+    bench.want(ended);
+    await bench.pass(5_000);
+    expect(started(bench)).toEqual([]);
+    expect(bench.told).toEqual([{ final: true, stopped: false, status: { phase: 'Succeeded' } }]);
+    expect(bench.events).toEqual([]);
+    bench.want(deleting(ended));
+    await bench.pass(0);
+    expect(bench.last()).toEqual({ final: true, stopped: true, status: { phase: 'Succeeded' } });
+  });
+
+  test('a Pod that the cloud ended while it runs is stopped, and stays so', async () => {
+    const bench = workerBench({ app: { stopDelayMs: 1_000 } });
+    bench.want(podOf('u1'));
+    await bench.pass(0);
+    bench.want({ ...podOf('u1'), status: { phase: 'Failed' } });
+    await bench.pass(30_000);
+    expect(bench.running()).toEqual([]);
+    expect(started(bench)).toEqual([0]);
+    expect(bench.last()).toMatchObject({ final: true, stopped: false, status: { phase: 'Failed' } });
+  });
+
   test('deletion: SIGTERM, grace, SIGKILL, told as stopped, removed', async () => {
     const bench = workerBench({ app: { stopDelayMs: 'never' } });
     bench.want(podOf('u1'));

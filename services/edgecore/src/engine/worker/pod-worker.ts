@@ -158,10 +158,9 @@ export function createPodWorker(options: PodWorkerOptions): PodWorker {
   /** On first sight the Pod is accepted or refused; later ones can only be warned about. */
   async function accept({ pod }: DesiredPod, seen: RuntimePod | undefined): Promise<void> {
     if (!record) {
-      const verdict = seen?.containers.length ? undefined : refusalOf(pod, runtime.profile);
-      record = { startedAtMs: clock.nowMs(), ...(verdict ? { verdict, refused: true } : {}) };
+      record = seen?.containers.length ? { startedAtMs: clock.nowMs() } : firstRecord(pod);
       await records.save(ref.uid, record);
-      if (verdict) events.judged(verdict);
+      if (record.verdict) events.judged(record.verdict);
     } else if (pod !== lastPod && !record.verdict) {
       const found = podViolations(pod, runtime.profile);
       const message = found.map(({ path, because }) => `${path}: ${because}`).join('; ');
@@ -169,6 +168,15 @@ export function createPodWorker(options: PodWorkerOptions): PodWorker {
     }
     lastPod = pod;
     await judgeDeadline(pod, record);
+  }
+
+  /** Of a Pod of which nothing is there: it has ended before, it is refused, or it is to be run. */
+  function firstRecord(pod: Pod): PodRecord {
+    const startedAtMs = clock.nowMs();
+    const phase = endedAs(pod);
+    if (phase !== undefined) return { startedAtMs, status: { phase }, final: true };
+    const verdict = refusalOf(pod, runtime.profile);
+    return { startedAtMs, ...(verdict ? { verdict, refused: true } : {}) };
   }
 
   async function judgeDeadline(pod: Pod, current: PodRecord): Promise<void> {
@@ -200,7 +208,7 @@ export function createPodWorker(options: PodWorkerOptions): PodWorker {
       kind: 'run',
       pod,
       // What has had its last word is treated as what goes: nothing of it is started again.
-      deleting: pod.metadata.deletionTimestamp !== undefined || (record?.final ?? false),
+      deleting: isEnding(pod) || (record?.final ?? false),
       graceMs: graceMsOf(pod),
       referencesReady,
       ...(record?.verdict ? { verdict: record.verdict } : {}),
@@ -268,7 +276,7 @@ export function createPodWorker(options: PodWorkerOptions): PodWorker {
       runtimeName: runtime.profile.name,
       waiting,
       verdict: current.verdict,
-      ending: pod.metadata.deletionTimestamp !== undefined,
+      ending: isEnding(pod),
       hostIPs: options.hostIPs(),
       startedAtMs: current.startedAtMs,
       previous: current.status,
@@ -308,6 +316,14 @@ export function createPodWorker(options: PodWorkerOptions): PodWorker {
     },
   };
 }
+
+/** The phase in which the cloud knows the Pod to have ended. */
+function endedAs({ status }: Pod): string | undefined {
+  return isTerminalPhase(status?.phase) ? status?.phase : undefined;
+}
+
+/** Nothing of it is to be started again. */
+const isEnding = (pod: Pod): boolean => pod.metadata.deletionTimestamp !== undefined || endedAs(pod) !== undefined;
 
 /** What makes a turn worthwhile. */
 function fingerprint(seen: RuntimePod | undefined): string {
