@@ -59,6 +59,7 @@ export function createFrameStream(call: FrameCall): FrameStream {
     write: (frame) => call.write(frame),
     end: () => void call.end(),
     abort: () => {
+      finish('it was given up on this side');
       if ('sendMetadata' in call) call.emit('error', { code: status.ABORTED, details: 'the link was given up' });
       else call.cancel();
     },

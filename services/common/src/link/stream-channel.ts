@@ -218,8 +218,8 @@ class StreamChannel implements Channel {
       this.#silentLooks = this.#heard ? 0 : this.#silentLooks + 1;
       this.#heard = false;
       if (this.#silentLooks >= LOST_AFTER_INTERVALS * LOOKS_PER_INTERVAL) {
-        this.#stream.abort();
         this.#finish({ kind: 'lost', reason: `nothing was heard for ${LOST_AFTER_INTERVALS} heartbeat intervals` });
+        this.#stream.abort();
         return;
       }
       if (this.#options.automaticHeartbeat && !this.#said) {
