@@ -1,10 +1,12 @@
 // The sidecars by name. Their code is loaded when one of them is made: edgecore itself stays small.
+// Invariant: a sidecar's folder is private, unless workloads under another user have to pass through it; what must stay private lies in
+// folders of its own.
 import type { Clock } from '@skerry/common/clock';
 import type { Component } from '@skerry/common/lifecycle';
 import type { Logger } from '@skerry/common/logger';
 import type { SidecarName } from './config/layout.js';
 import type { SidecarOptions } from './config/options.js';
-import { privateFolder } from './disk/files.js';
+import { passableFolder, privateFolder } from './disk/files.js';
 
 export async function createSidecar(
   name: SidecarName,
@@ -13,7 +15,7 @@ export async function createSidecar(
   logger: Logger,
 ): Promise<Component> {
   const { node, edgecoreSocket, socket, stateDir } = options;
-  await privateFolder(stateDir);
+  await (name === 'engine' && options.processUser ? passableFolder : privateFolder)(stateDir);
   switch (name) {
     case 'engine': {
       const { createEngine } = await import('./engine/engine.js');

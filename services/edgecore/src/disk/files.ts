@@ -1,7 +1,7 @@
 // Files that survive a crash: written whole or not at all, and set aside rather than deleted when they cannot be read.
 // Invariant: when these functions resolve, the result is on disk, the folder's entry included.
 import { randomBytes } from 'node:crypto';
-import { copyFile, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { systemCode } from '@skerry/common/errors';
 
@@ -40,6 +40,12 @@ export async function syncFolder(dir: string): Promise<void> {
 /** A folder that only its owner may enter. */
 export async function privateFolder(dir: string): Promise<void> {
   await mkdir(dir, { recursive: true, mode: 0o700 });
+}
+
+/** A folder that others may pass through, but not look around in, whatever made it before and under whatever umask. */
+export async function passableFolder(dir: string): Promise<void> {
+  await mkdir(dir, { recursive: true, mode: 0o711 });
+  await chmod(dir, 0o711);
 }
 
 /** Moves a file or folder aside; resolves with its new path, undefined when there is none. */

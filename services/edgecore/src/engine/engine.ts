@@ -1,7 +1,6 @@
 // The engine: keeps the containers of this node equal to the desired Pods, and tells what it sees. It knows edgecore, not the cloud.
 // Invariants: stopping the engine stops no container; nothing is removed before the list of wanted Pods is whole; Alive is told only after
 // the runtime has answered, so that silence means that the work stands still.
-import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Metadata } from '@grpc/grpc-js';
 import type { Clock, Timer } from '@skerry/common/clock';
@@ -12,6 +11,7 @@ import type { Component } from '@skerry/common/lifecycle';
 import type { Logger } from '@skerry/common/logger';
 import { ReportServiceClient } from '@skerry/gen/skerry/edge/v1/edge';
 import { acquireExclusive, type Exclusive } from '../disk/exclusive.js';
+import { passableFolder } from '../disk/files.js';
 import type { Reconnecting } from '../sidecar/reconnect.js';
 import { createDesiredState } from './desired/desired-state.js';
 import { watchMeta } from './desired/meta-watch.js';
@@ -86,7 +86,7 @@ export function createEngine(options: EngineOptions): Component {
   async function start(): Promise<void> {
     lock = await acquireExclusive(join(dirname(socket), 'engine.lock'));
     try {
-      await mkdir(podsDir, { recursive: true, mode: 0o711 });
+      for (const dir of [dirname(podsDir), podsDir]) await passableFolder(dir);
       await runtime.start();
       unsubscribe = runtime.subscribe(workers.hint);
       await server.start();

@@ -3,6 +3,7 @@
 import { chmod, mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { messageOf, SkerryError } from '@skerry/common/errors';
+import { passableFolder } from '../../disk/files.js';
 import type { Pod, References, VolumeDef } from '../pod/types.js';
 import type { HostUser } from '../runtime/runtime.js';
 import { writeAtomicDir } from './atomic-dir.js';
@@ -45,7 +46,9 @@ export function createVolumes({ dir, owner }: VolumesOptions): Volumes {
       return volume?.hostPath?.path ?? volumeDir(pod.metadata.uid, name);
     },
     async mount(pod, references) {
-      await enterable(join(dir, pod.metadata.uid, 'volumes'));
+      // Workloads may run under another user.
+      await passableFolder(join(dir, pod.metadata.uid));
+      await passableFolder(join(dir, pod.metadata.uid, 'volumes'));
       for (const volume of pod.spec.volumes ?? []) {
         try {
           await mountOne(pod, volume, references);
@@ -58,11 +61,6 @@ export function createVolumes({ dir, owner }: VolumesOptions): Volumes {
     remove: (podUid) => rm(join(dir, podUid), { recursive: true, force: true }),
     pods: () => readdir(dir).catch(() => []),
   };
-}
-
-/** Workloads may run under another user, who may pass through but not look around. */
-async function enterable(path: string): Promise<void> {
-  await mkdir(path, { recursive: true, mode: 0o711 });
 }
 
 async function openDir(path: string): Promise<void> {

@@ -1,9 +1,9 @@
 // What the engine itself remembers of a Pod: when it was accepted, how it was judged, what was last told of it.
 // Invariant: everything else is derived from the runtime, so a lost record costs times, not containers; a verdict and a final status are on
 // disk before they are told.
-import { mkdir, rename, writeFile } from 'node:fs/promises';
+import { rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { writeFileAtomic } from '../../disk/files.js';
+import { passableFolder, writeFileAtomic } from '../../disk/files.js';
 import type { PodStatus, Verdict } from '../pod/types.js';
 import { readJson } from '../read-json.js';
 
@@ -31,7 +31,7 @@ export function createRecords(dir: string): Records {
   return {
     load: (podUid) => readJson<PodRecord>(pathOf(podUid)),
     async save(podUid, record) {
-      await mkdir(join(dir, podUid), { recursive: true, mode: 0o711 });
+      await passableFolder(join(dir, podUid));
       const path = pathOf(podUid);
       const text = JSON.stringify(record);
       if (record.verdict || record.final) await writeFileAtomic(path, text);

@@ -6,7 +6,7 @@ import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Clock } from '@skerry/common/clock';
 import { SkerryError, systemCode } from '@skerry/common/errors';
-import { writeFileAtomic } from '../../../disk/files.js';
+import { passableFolder, writeFileAtomic } from '../../../disk/files.js';
 import { isAlive, killProcess } from '../../../disk/process-identity.js';
 import { readJson } from '../../read-json.js';
 import type {
@@ -93,7 +93,7 @@ export async function createProcessRuntime(options: ProcessRuntimeOptions): Prom
   };
 
   async function start(): Promise<void> {
-    await mkdir(dir, { recursive: true, mode: 0o711 });
+    await passableFolder(dir);
     if (otherUser) await checkPassage(dir, otherUser);
     await writeFileAtomic(join(dir, WRAPPER), WRAPPER_SOURCE);
   }
@@ -153,7 +153,7 @@ export async function createProcessRuntime(options: ProcessRuntimeOptions): Prom
     const attempt = before ? before.attempt + 1 : 0;
     const { pod, graceMs } = spec;
     const record: SandboxRecord = { pod, attempt, bootId, createdAtMs: clock.nowMs(), graceMs };
-    await mkdir(folder, { recursive: true, mode: 0o711 });
+    await passableFolder(folder);
     await writeFileAtomic(join(folder, SANDBOX), JSON.stringify(record));
     return sandboxOf(record);
   }

@@ -3,6 +3,7 @@
 import { chown, lstat, mkdir, readlink, rm, symlink } from 'node:fs/promises';
 import { dirname, join, posix } from 'node:path';
 import { SkerryError } from '@skerry/common/errors';
+import { passableFolder } from '../../../disk/files.js';
 import type { HostUser, Mount } from '../runtime.js';
 
 /** Makes the folder and its links, and the working directory unless a volume holds it; returns the latter. */
@@ -12,7 +13,7 @@ export async function prepareRoot(
   workingDir: string | undefined,
   owner: HostUser | undefined,
 ): Promise<string> {
-  await mkdir(dirname(root), { recursive: true, mode: 0o711 });
+  await passableFolder(dirname(root));
   await makeOwned(root, root, owner);
   for (const mount of mounts) await linkMount(root, mount, owner);
   const inside = insidePath(workingDir ?? '/');
