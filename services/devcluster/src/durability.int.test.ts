@@ -13,20 +13,25 @@ import { type ApiClient, createApiClient } from './testing/api-client.js';
 
 const CONFIGS = '/api/v1/namespaces/default/configmaps';
 const MAIN = join(import.meta.dirname, '../dist/main.js');
+const LIBRARY = join(import.meta.dirname, '../dist/devcluster.js');
 
 interface Server {
   readonly api: ApiClient;
   kill(signal: NodeJS.Signals): Promise<number | null>;
 }
 
-async function startServer(dir: string): Promise<Server> {
+/** `compactAtBytes`: small, so that snapshots are written all the time; by default the process as it ships is started. */
+async function startServer(dir: string, compactAtBytes?: number): Promise<Server> {
   const kubeconfig = join(dir, 'kubeconfig');
   await rm(kubeconfig, { force: true });
-  const child: ChildProcess = spawn(
-    process.execPath,
-    [MAIN, '--state', join(dir, 'state'), '--kubeconfig', kubeconfig],
-    { stdio: ['ignore', 'ignore', 'pipe'] },
-  );
+  const state = join(dir, 'state');
+  const options = JSON.stringify({ stateDir: state, kubeconfigPath: kubeconfig, compactAtBytes });
+  const script = `import { createDevcluster } from ${JSON.stringify(LIBRARY)}; await createDevcluster(${options}).start();`;
+  const args =
+    compactAtBytes === undefined
+      ? [MAIN, '--state', state, '--kubeconfig', kubeconfig]
+      : ['--input-type=module', '--eval', script];
+  const child: ChildProcess = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'] });
   let log = '';
   child.stderr?.on('data', (chunk) => {
     log += String(chunk);
@@ -62,12 +67,15 @@ async function startServer(dir: string): Promise<Server> {
   throw new Error(`devcluster did not start: ${log}`);
 }
 
-test('kill -9 in the middle of writes loses no answered write', async () => {
+test.each([
+  ['the journal', undefined],
+  ['snapshots', 20_000],
+])('kill -9 in the middle of writing %s loses no answered write', async (_what, compactAtBytes) => {
   await withTempDir(async (dir) => {
     const answered = new Map<string, string>();
     let highest = 0;
     for (let round = 0; round < 3; round++) {
-      const server = await startServer(dir);
+      const server = await startServer(dir, compactAtBytes);
       const listed = await server.api.get(CONFIGS);
       const stored = new Map(listed.body.items.map((item) => [item.metadata.name, item.metadata.resourceVersion]));
       for (const [name, revision] of answered) expect([name, stored.get(name)]).toEqual([name, revision]);

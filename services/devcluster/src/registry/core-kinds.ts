@@ -40,13 +40,17 @@ export function nodeBehaviour(): Behaviour {
 /** Namespaces that the system itself needs. */
 const PERMANENT: ReadonlySet<string> = new Set(['default', 'kube-system', 'kube-public']);
 
+function labelWithName({ metadata }: KubeObject): void {
+  metadata.labels = { ...metadata.labels, 'kubernetes.io/metadata.name': metadata.name ?? '' };
+}
+
 /** `caCertificate` (PEM) is published in every namespace, as a cluster's root CA is. */
 export function namespaceBehaviour(caCertificate: string): Behaviour {
   return behaviour({
     checkName: dnsLabel,
     returnsDeleted: true,
     prepareCreate: (next) => {
-      next.metadata.labels = { ...next.metadata.labels, 'kubernetes.io/metadata.name': next.metadata.name ?? '' };
+      labelWithName(next);
       next.spec = { finalizers: ['kubernetes'] };
       next.status = { phase: 'Active' };
     },
@@ -59,6 +63,7 @@ export function namespaceBehaviour(caCertificate: string): Behaviour {
       context.tx.put({ collection: 'configmaps', namespace, name }, config);
     },
     prepareUpdate: (next, old) => {
+      labelWithName(next);
       keepField(next, old, 'spec');
       keepField(next, old, 'status');
     },

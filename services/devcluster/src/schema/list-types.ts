@@ -50,6 +50,8 @@ export const LIST_TYPES: Readonly<Record<string, Readonly<Record<string, ListFac
     allocatedResourcesStatus: byName,
     volumeMounts: { patchMergeKey: 'mountPath', mapKeys: ['mountPath'] },
   },
+  ContainerRestartRuleOnExitCodes: { values: { set: true } },
+  ResourceStatus: { resources: { mapKeys: ['resourceID'] } },
   ResourceRequirements: { claims: { mapKeys: ['name'] } },
   NodeSpec: { podCIDRs: { patchMergeKey: '', set: true } },
   NodeStatus: { addresses: byType, conditions: byType },
