@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { SkerryError } from '@skerry/common/errors';
-import { nullLogger } from '@skerry/common/logger';
+import { type LogFields, type Logger, nullLogger } from '@skerry/common/logger';
 import { fakeClock } from '@skerry/common/testing/fake-clock';
 import { createEventRecorder, type PodEvent } from './events.js';
 
@@ -21,7 +21,9 @@ function open() {
     if (edgecore.away) throw new SkerryError('unavailable', 'away');
     taken.push(...payloads.map((payload) => JSON.parse(payload.toString())));
   };
-  return { clock, taken, edgecore, recorder: createEventRecorder({ append, clock, logger: nullLogger() }) };
+  const warnings: LogFields[] = [];
+  const logger: Logger = { ...nullLogger(), warn: (_message, fields = {}) => void warnings.push(fields) };
+  return { clock, taken, edgecore, warnings, recorder: createEventRecorder({ append, clock, logger }) };
 }
 
 describe('event recorder', () => {
@@ -83,6 +85,23 @@ describe('event recorder', () => {
     await clock.advance(10_000);
     expect(taken.at(0)?.message).toBe('100');
     expect(taken).toHaveLength(1_000);
+  });
+
+  test('what is lost is told at once, then once a minute while it goes on', async () => {
+    const { clock, edgecore, recorder, warnings } = open();
+    edgecore.away = true;
+    for (let i = 0; i < 1_003; i++) recorder.record({ ...BACK_OFF, message: String(i) });
+    expect(warnings).toEqual([{ events: 1, dropped: 1 }]);
+    await clock.advance(60_000);
+    expect(warnings.slice(1)).toEqual([{ events: 2, dropped: 3 }]);
+    await clock.advance(60_000);
+    recorder.record(BACK_OFF);
+    expect(warnings.slice(2)).toEqual([{ events: 1, dropped: 4 }]);
+    const stopped = recorder.stop(AbortSignal.abort());
+    await clock.advance(0);
+    await stopped;
+    expect(warnings).toHaveLength(3);
+    expect(clock.pending()).toBe(0);
   });
 
   test('stop does not wait for an edgecore that is away', async () => {

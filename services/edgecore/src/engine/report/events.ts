@@ -1,7 +1,7 @@
 // Kubernetes Events on their way to edgecore's log.
 // Invariants: an Event that repeats is one with a count, told at growing distances; what is remembered and what is queued is bounded, and
 // drops are counted; a caller never waits.
-import type { Clock } from '@skerry/common/clock';
+import type { Clock, Timer } from '@skerry/common/clock';
 import { isSkerryError, messageOf } from '@skerry/common/errors';
 import type { Logger } from '@skerry/common/logger';
 import type { PodRef } from '../runtime/runtime.js';
@@ -19,7 +19,7 @@ export interface PodEvent {
 
 export interface EventRecorder {
   record(event: PodEvent): void;
-  /** Events that were lost because edgecore did not take them in time. */
+  /** Events that were lost because edgecore did not take them in time, or refused them; told by a log line, once a minute at most. */
   dropped(): number;
   /** Sends what is queued unless edgecore is away. */
   stop(deadline: AbortSignal): Promise<void>;
@@ -48,11 +48,14 @@ const REPEAT_MS = 30_000;
 const FORGET_MS = 600_000;
 const RETRY_MS = 1_000;
 const MAX_MESSAGE = 1_024;
+const TELL_DROPS_MS = 60_000;
 
 export function createEventRecorder({ append, clock, logger }: EventRecorderOptions): EventRecorder {
   const repeated = new Map<string, Repeated>();
   let queue: Buffer[] = [];
   let dropped = 0;
+  let droppedTold = 0;
+  let tellTimer: Timer | undefined;
   let sending: Promise<void> | undefined;
   let stopping = false;
   const patience = new AbortController();
@@ -62,10 +65,24 @@ export function createEventRecorder({ append, clock, logger }: EventRecorderOpti
     if (!entry) return;
     if (queue.length >= MAX_QUEUED) {
       queue.shift();
-      dropped += 1;
+      drop(1);
     }
     queue.push(Buffer.from(JSON.stringify(payloadOf(event, entry, clock.nowMs()))));
     sending ??= send();
+  }
+
+  function drop(events: number): void {
+    dropped += events;
+    if (!tellTimer) tellDrops();
+  }
+
+  /** Now, and once more for those that follow within a minute. */
+  function tellDrops(): void {
+    tellTimer = undefined;
+    if (dropped === droppedTold) return;
+    logger.warn('Events were lost: edgecore did not take them', { events: dropped - droppedTold, dropped });
+    droppedTold = dropped;
+    if (!stopping) tellTimer = clock.after(TELL_DROPS_MS, tellDrops);
   }
 
   /** The Event's count so far, or undefined when it was told a moment ago. */
@@ -96,7 +113,10 @@ export function createEventRecorder({ append, clock, logger }: EventRecorderOpti
       } catch (error) {
         // Nobody is there to take them, and nobody will wait.
         if (stopping) break;
-        if (isSkerryError(error, 'invalid_argument')) queue = queue.filter((payload) => !batch.includes(payload));
+        if (isSkerryError(error, 'invalid_argument')) {
+          queue = queue.filter((payload) => !batch.includes(payload));
+          drop(batch.length);
+        }
         logger.debug('events not taken', { error: messageOf(error), queued: queue.length });
         await clock.sleep(RETRY_MS, patience.signal).catch(() => {});
       }
@@ -111,8 +131,11 @@ export function createEventRecorder({ append, clock, logger }: EventRecorderOpti
       stopping = true;
       const abort = (): void => patience.abort();
       deadline.addEventListener('abort', abort, { once: true });
+      if (deadline.aborted) abort();
       await sending;
       deadline.removeEventListener('abort', abort);
+      tellTimer?.cancel();
+      tellDrops();
     },
   };
 }
