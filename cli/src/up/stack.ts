@@ -91,10 +91,14 @@ export function createStack(options: StackOptions): Stack {
     },
     async startEdge(token) {
       await proxy.start();
+      // Not on the command line, where every user of the machine could see it.
+      const tokenFile = join(layout.edge, 'join-token');
+      await mkdir(layout.edge, { recursive: true, mode: 0o700 });
+      await writeFile(tokenFile, token, { mode: 0o600 });
       service('edgecore', {
         node: NODE,
         hub: `127.0.0.1:${proxy.port()}`,
-        token,
+        'token-file': tokenFile,
         state: layout.edge,
         runtime: 'process',
         'mqtt-listen': `127.0.0.1:${ports.mqtt}`,

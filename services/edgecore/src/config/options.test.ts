@@ -16,6 +16,7 @@ describe('edgecore’s command line', () => {
       node: 'edge-1',
       hub: { host: 'cloud.example', port: 10_000 },
       token: undefined,
+      tokenFile: undefined,
       stateDir: '/var/lib/skerry',
       sidecars: 'process',
       runtime: 'process',
@@ -45,6 +46,13 @@ describe('edgecore’s command line', () => {
     expect(parse).toThrow(
       flag === 'token' ? /join token/ : flag === 'node' && value ? /node name/ : new RegExp(`--${flag}|${flag}`),
     );
+  });
+
+  test('takes a join token by a file, but not by both', () => {
+    const token = `sk1.${'0'.repeat(64)}.${'a'.repeat(10)}.${'b'.repeat(26)}`;
+    expect(parseEdgecoreOptions(argv({ token }))).toMatchObject({ token, tokenFile: undefined });
+    expect(parseEdgecoreOptions(argv({ 'token-file': '/t' }))).toMatchObject({ token: undefined, tokenFile: '/t' });
+    expect(() => parseEdgecoreOptions(argv({ token, 'token-file': '/t' }))).toThrow('--token-file');
   });
 
   test('is passed on to each sidecar, which reads back the same', () => {

@@ -32,7 +32,9 @@ export interface SidecarOptions {
 export interface EdgecoreOptions {
   readonly node: string;
   readonly hub: HubAddress;
+  /** A join token, or the file that holds one; not both. */
   readonly token: string | undefined;
+  readonly tokenFile: string | undefined;
   readonly stateDir: string;
   readonly sidecars: 'process' | 'inline';
   readonly runtime: RuntimeKind;
@@ -51,6 +53,7 @@ export function parseEdgecoreOptions(argv: readonly string[]): EdgecoreOptions {
     node: { type: 'string' },
     hub: { type: 'string' },
     token: { type: 'string' },
+    'token-file': { type: 'string' },
     state: { type: 'string' },
     sidecars: { type: 'string', default: 'process' },
     runtime: { type: 'string' },
@@ -60,11 +63,9 @@ export function parseEdgecoreOptions(argv: readonly string[]): EdgecoreOptions {
   });
   const node = requireFlag(flags.node, 'node', 'the name of this node');
   checkNodeName(node);
-  const token = flags.token === '' ? undefined : flags.token;
-  if (token !== undefined) parseJoinToken(token);
   return {
     node,
-    token,
+    ...tokenOf(flags.token, flags['token-file']),
     hub: parseHub(requireFlag(flags.hub, 'hub', 'host:port of a cloudhub')),
     stateDir: stateDirOf(requireFlag(flags.state, 'state', 'a folder that only this node uses')),
     sidecars: oneOf(flags.sidecars, 'sidecars', ['process', 'inline'] as const),
@@ -131,6 +132,13 @@ export function sidecarFlags(name: SidecarName, options: SidecarOptions): string
     bridge: { 'mqtt-listen': options.mqttListen, 'twin-socket': options.twinSocket },
   };
   return Object.entries({ ...common, ...own[name] }).flatMap(([flag, value]) => [`--${flag}`, value]);
+}
+
+function tokenOf(token = '', file = ''): Pick<EdgecoreOptions, 'token' | 'tokenFile'> {
+  if (token !== '' && file !== '')
+    throw new SkerryError('invalid_argument', '--token and --token-file are both given: leave one out');
+  if (token !== '') parseJoinToken(token);
+  return { token: token || undefined, tokenFile: file === '' ? undefined : resolve(file) };
 }
 
 /** `host:port`, `[::1]:port`. */

@@ -5,19 +5,27 @@ import { type ChannelCredentials, Metadata } from '@grpc/grpc-js';
 import type { Clock } from '@skerry/common/clock';
 import { type ErrorCode, isSkerryError, messageOf, SkerryError } from '@skerry/common/errors';
 import { unary } from '@skerry/common/grpc/client';
-import { anonymousCredentials, clientCredentials } from '@skerry/common/grpc/tls';
+import { anonymousCredentials, clientCredentials, HUB_ROLE } from '@skerry/common/grpc/tls';
 import type { Logger } from '@skerry/common/logger';
 import { caSha256, credentialOf, type JoinToken, parseJoinToken } from '@skerry/common/pki/join-token';
 import { enrolProofInput, renewProofInput, signProof } from '@skerry/common/pki/proof';
 import { type EnrollResponse, EnrolmentServiceClient, type RenewResponse } from '@skerry/gen/skerry/cloud/v1/cloud';
-import { loadIdentity, loadOrCreateKey, type NodeIdentity, parseCertificate, saveIdentity } from './files.js';
+import {
+  loadIdentity,
+  loadOrCreateKey,
+  type NodeIdentity,
+  parseCertificate,
+  readTextFile,
+  saveIdentity,
+} from './files.js';
 import { checkTime, fetchPinnedCa, type HubAddress } from './pinned-ca.js';
 
 export interface IdentityOptions {
   readonly node: string;
   readonly hub: HubAddress;
-  /** A join token; needed until the node has a certificate. */
+  /** A join token, or a file with one that is read whenever it is needed; until the node has a certificate. */
   readonly token: string | undefined;
+  readonly tokenFile?: string | undefined;
   readonly dir: string;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -36,9 +44,9 @@ const CALL_MS = 20_000;
 
 export function createIdentityKeeper(options: IdentityOptions): IdentityKeeper {
   const { node, hub, dir, clock, logger } = options;
-  const token = options.token === undefined ? undefined : parseJoinToken(options.token);
 
   async function obtain(): Promise<NodeIdentity> {
+    const token = await readToken(options);
     const kept = await loadIdentity(dir, node);
     if (kept && token) checkCloud(kept, token);
     if (kept && (!token || clock.nowMs() <= kept.notAfterMs)) {
@@ -49,7 +57,7 @@ export function createIdentityKeeper(options: IdentityOptions): IdentityKeeper {
     if (token) return enrol(token);
     throw new SkerryError(
       'unauthenticated',
-      `node ${node} has not joined a cloud: give --token with a join token of its cloud ("skerry token create")`,
+      `node ${node} has not joined a cloud: ${whereToGive(options.tokenFile)} a join token of its cloud ("skerry token create")`,
     );
   }
 
@@ -92,6 +100,7 @@ export function createIdentityKeeper(options: IdentityOptions): IdentityKeeper {
   ): Promise<T> {
     const client = new EnrolmentServiceClient(`${hub.host}:${hub.port}`, credentials, {
       'grpc.use_local_subchannel_pool': 1,
+      ...HUB_ROLE,
     });
     try {
       return await unary<T>((done) => method(client, clock.nowMs() + CALL_MS, done));
@@ -104,6 +113,18 @@ export function createIdentityKeeper(options: IdentityOptions): IdentityKeeper {
 
   return { obtain, renewIfDue };
 }
+
+/** Undefined when there is none: it may be taken away once the node has a certificate. */
+async function readToken({
+  token,
+  tokenFile,
+}: Pick<IdentityOptions, 'token' | 'tokenFile'>): Promise<JoinToken | undefined> {
+  const text = tokenFile === undefined ? token : (await readTextFile(tokenFile))?.trim();
+  return text ? parseJoinToken(text) : undefined;
+}
+
+const whereToGive = (tokenFile: string | undefined): string =>
+  tokenFile === undefined ? 'give --token-file or --token with' : `write to ${tokenFile}`;
 
 /** Credentials for connections to the hub. */
 export function credentialsOf(identity: NodeIdentity): ChannelCredentials {

@@ -26,7 +26,7 @@ const CA = 'ca.crt';
 export async function loadOrCreateKey(dir: string, nowMs: number): Promise<KeyObject> {
   await privateFolder(dir);
   const path = join(dir, KEY);
-  const pem = await readIfThere(path);
+  const pem = await readTextFile(path);
   const key = pem === undefined ? undefined : parseKey(pem);
   if (key) return key;
   if (pem !== undefined) await quarantine(path, nowMs);
@@ -41,7 +41,7 @@ export async function loadOrCreateKey(dir: string, nowMs: number): Promise<KeyOb
  */
 export async function loadIdentity(dir: string, node: string): Promise<NodeIdentity | undefined> {
   const [keyPem, certificatePem, caPem] = await Promise.all(
-    [KEY, CERTIFICATE, CA].map((name) => readIfThere(join(dir, name))),
+    [KEY, CERTIFICATE, CA].map((name) => readTextFile(join(dir, name))),
   );
   if (keyPem === undefined || certificatePem === undefined || caPem === undefined) return undefined;
   const key = parseKey(keyPem);
@@ -107,7 +107,8 @@ export function parseCertificate(pem: string): X509Certificate | undefined {
   }
 }
 
-async function readIfThere(path: string): Promise<string | undefined> {
+/** Undefined when there is no such file. */
+export async function readTextFile(path: string): Promise<string | undefined> {
   try {
     return await readFile(path, 'utf8');
   } catch (error) {

@@ -11,7 +11,7 @@ import { createTlsSource, peerIdentity } from '@skerry/common/grpc/tls';
 import { nullLogger } from '@skerry/common/logger';
 import { type Authority, createAuthorityMaterial, issueWithNewKey, openAuthority } from '@skerry/common/pki/authority';
 import { credentialOf, formatJoinToken, type JoinToken, newJoinToken } from '@skerry/common/pki/join-token';
-import { hubSubject, nodeSubject } from '@skerry/common/pki/names';
+import { HUB_SERVER_NAME, hubSubject, nodeSubject } from '@skerry/common/pki/names';
 import { checkProof, enrolProofInput, renewProofInput } from '@skerry/common/pki/proof';
 import { type EnrollRequest, EnrolmentServiceService, type RenewRequest } from '@skerry/gen/skerry/cloud/v1/cloud';
 import { createIdentityKeeper, type IdentityKeeper } from './enrolment.js';
@@ -31,7 +31,7 @@ interface Hub {
   readonly seenKeys: string[];
 }
 
-async function startHub(serverNames = ['localhost', '127.0.0.1'], nowMs = Date.now()): Promise<Hub> {
+async function startHub(serverNames = [HUB_SERVER_NAME], nowMs = Date.now()): Promise<Hub> {
   const material = await createAuthorityMaterial(nowMs);
   const ca = await openAuthority(material);
   const leaf = await issueWithNewKey(ca, {
@@ -111,13 +111,14 @@ beforeEach(async () => {
 afterEach(() => rm(dir, { recursive: true, force: true }));
 
 function keeper(
-  over: { token?: JoinToken | undefined; at?: Hub; nowMs?: () => number; node?: string } = {},
+  over: { token?: JoinToken | undefined; tokenFile?: string; at?: Hub; nowMs?: () => number; node?: string } = {},
 ): IdentityKeeper {
   const token = 'token' in over ? over.token : hub.token;
   return createIdentityKeeper({
     node: over.node ?? NODE,
     hub: { host: '127.0.0.1', port: (over.at ?? hub).server.port() },
     token: token && formatJoinToken(token),
+    tokenFile: over.tokenFile,
     dir: join(dir, 'pki'),
     clock: { ...systemClock(), ...(over.nowMs ? { nowMs: over.nowMs } : {}) },
     logger: nullLogger(),
@@ -137,6 +138,16 @@ describe('enrolment', () => {
 
   test('without a token and a certificate, says what to do', async () => {
     await expect(keeper({ token: undefined }).obtain()).rejects.toThrow('give --token');
+  });
+
+  test('takes the token from a file, which may come late and go when the node has joined', async () => {
+    const tokenFile = join(dir, 'join-token');
+    const joining = keeper({ token: undefined, tokenFile });
+    await expect(joining.obtain()).rejects.toThrow(`write to ${tokenFile}`);
+    await writeFile(tokenFile, `${formatJoinToken(hub.token)}\n`);
+    const identity = await joining.obtain();
+    await rm(tokenFile);
+    expect(await joining.obtain()).toEqual(identity);
   });
 
   test('cut off before the answer was kept, it is repeated with the same key', async () => {
@@ -165,8 +176,8 @@ describe('enrolment', () => {
     expect(other.seenKeys).toHaveLength(0);
   });
 
-  test('refuses a hub whose certificate is for another host', async () => {
-    await expect(keeper({ at: other, token: other.token }).obtain()).rejects.toThrow('--server-names');
+  test('refuses a machine of the same CA that is no hub', async () => {
+    await expect(keeper({ at: other, token: other.token }).obtain()).rejects.toThrow('is no cloudhub');
   });
 
   test('tells a wrong clock from an expired certificate', async () => {

@@ -2,9 +2,9 @@
 // the CA among them counts only when its hash is the pinned one and the hub's own certificate is signed by it.
 // Invariant: nothing is sent to the hub on this connection, and every refusal says which of the checks failed.
 import { createHash, X509Certificate } from 'node:crypto';
-import { isIP } from 'node:net';
 import { connect, type DetailedPeerCertificate } from 'node:tls';
 import { SkerryError } from '@skerry/common/errors';
+import { HUB_SERVER_NAME } from '@skerry/common/pki/names';
 
 export interface HubAddress {
   readonly host: string;
@@ -18,7 +18,7 @@ const HOUR_MS = 3_600_000;
 
 /**
  * The CA's certificate, PEM. Throws `unavailable` when the hub cannot be reached, `permission_denied` for another CA,
- * `failed_precondition` for certificates that are not valid now or not for this host.
+ * `failed_precondition` for certificates that are not valid now or not a hub's.
  */
 export async function fetchPinnedCa(hub: HubAddress, caSha256: string, nowMs: number): Promise<string> {
   const chain = await fetchChain(hub);
@@ -26,12 +26,7 @@ export async function fetchPinnedCa(hub: HubAddress, caSha256: string, nowMs: nu
 }
 
 /** The pure part: leaf first. */
-export function checkChain(
-  chain: readonly X509Certificate[],
-  hub: HubAddress,
-  caSha256: string,
-  nowMs: number,
-): string {
+function checkChain(chain: readonly X509Certificate[], hub: HubAddress, caSha256: string, nowMs: number): string {
   const [leaf] = chain;
   const ca = chain.find((certificate) => createHash('sha256').update(certificate.raw).digest('hex') === caSha256);
   const where = `${hub.host}:${hub.port}`;
@@ -49,11 +44,10 @@ export function checkChain(
   }
   checkTime(ca, `the CA of ${where}`, nowMs);
   checkTime(leaf, `the certificate of ${where}`, nowMs);
-  const isNamed = isIP(hub.host) === 0 ? leaf.checkHost(hub.host) : leaf.checkIP(hub.host);
-  if (isNamed === undefined) {
+  if (leaf.checkHost(HUB_SERVER_NAME) === undefined) {
     throw new SkerryError(
       'failed_precondition',
-      `the certificate of ${where} is for ${leaf.subjectAltName ?? leaf.subject}: add the host to edgecontroller's --server-names, or use a name that is there`,
+      `${where} is no cloudhub, its certificate is for ${leaf.subjectAltName ?? leaf.subject}: check --hub`,
     );
   }
   return ca.toString();
@@ -83,7 +77,7 @@ function fetchChain(hub: HubAddress): Promise<X509Certificate[]> {
     const socket = connect({
       host: hub.host,
       port: hub.port,
-      ...(isIP(hub.host) === 0 ? { servername: hub.host } : {}),
+      servername: HUB_SERVER_NAME,
       ALPNProtocols: ['h2'],
       // Checked by hash afterwards; nothing is sent.
       rejectUnauthorized: false,
