@@ -32,6 +32,7 @@ export async function createServingCertificate(
   hosts: readonly string[],
   nowMs: number,
 ): Promise<ServingCertificate> {
+  // Its type is the browser's Crypto, which Node.js implements but does not declare.
   x509.cryptoProvider.set(webcrypto as never);
   const authority = (await loadAuthority(dir)) ?? (await createAuthority(dir, nowMs));
   const keys = await generateKeys();
