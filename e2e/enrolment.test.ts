@@ -7,6 +7,7 @@ import { createCloudhub } from '@skerry/cloudhub/app';
 import { systemClock } from '@skerry/common/clock';
 import { claimsMessage, createControllerLink } from '@skerry/common/controller/controller-link';
 import { createHubDialer } from '@skerry/common/controller/hub-dialer';
+import { HUB_ROLE } from '@skerry/common/grpc/tls';
 import { connectKube, type KubeClient } from '@skerry/common/kube/client';
 import { loadKubeConnection } from '@skerry/common/kube/config';
 import {
@@ -54,7 +55,7 @@ async function withCloud(fn: (cloud: Cloud, dir: string) => Promise<void>): Prom
       const connection = await loadKubeConnection({ kind: 'file', path: cluster.kubeconfigPath }, clock);
       const { client: kube, transport } = connectKube({ connection, clock, random });
       await start({ name: 'kube', start: async () => {}, stop: () => transport.close() });
-      const pki = await start(createPki({ kube, clock, logger, serverNames: ['localhost', '127.0.0.1'], random }));
+      const pki = await start(createPki({ kube, clock, logger, serverNames: ['hub.example'], random }));
       const tlsDir = await mountSecret(kube, join(dir, 'tls'));
       const hub = await createCloudhub({
         ...{ host: '127.0.0.1', port: 0, tlsDir, instance: 'hub-0', utilization: () => 0 },
@@ -114,11 +115,10 @@ describe('joining', () => {
       const token = await newToken();
       const keeper = createIdentityKeeper({ node, hub, token, dir: join(dir, 'edge'), clock, logger });
       const identity = await keeper.obtain();
-      const client = new EdgeLinkServiceClient(
-        `${hub.host}:${hub.port}`,
-        credentialsOf(identity),
-        linkChannelOptions(),
-      );
+      const client = new EdgeLinkServiceClient(`${hub.host}:${hub.port}`, credentialsOf(identity), {
+        ...linkChannelOptions(),
+        ...HUB_ROLE,
+      });
       const value = { node, bootId: 'b', generation: 1n, softwareVersion: 'test', storeEpoch: 's' };
       const hello = { role: { $case: 'edge', value } } as const;
       const channel = await dialChannel({ connect: () => client.connect(), hello, clock, logger });

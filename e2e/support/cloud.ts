@@ -80,7 +80,7 @@ async function startCloud(dir: string, stops: (() => Promise<void>)[]) {
 
   const startEdgeController = async (instance = 'edgecontroller-0') => {
     const { client, transport } = connect();
-    const app = createEdgeController({ ...common, client, instance, serverNames: ['127.0.0.1'] });
+    const app = createEdgeController({ ...common, client, instance, serverNames: ['hub.example'] });
     return { ...(await run(app.components, () => closeWithin('edgecontroller', transport))), stats: app.stats };
   };
   const startDeviceController = async () => {

@@ -2,7 +2,7 @@
 import { generateKeyPairSync, randomUUID } from 'node:crypto';
 import { systemClock } from '@skerry/common/clock';
 import { unary } from '@skerry/common/grpc/client';
-import { anonymousCredentials, clientCredentials } from '@skerry/common/grpc/tls';
+import { anonymousCredentials, clientCredentials, HUB_ROLE } from '@skerry/common/grpc/tls';
 import { kindOf } from '@skerry/common/keys';
 import { dialChannel } from '@skerry/common/link/channel';
 import { linkChannelOptions } from '@skerry/common/link/grpc-options';
@@ -63,7 +63,7 @@ export async function connectEdge(options: EdgeOptions): Promise<Edge> {
   const { hub, node, caCertPem } = options;
   const { key, certificate } = await enrol(options);
   const tls = { cert: Buffer.from(certificate), key: Buffer.from(key), ca: Buffer.from(caCertPem) };
-  const client = new EdgeLinkServiceClient(hub, clientCredentials(tls), linkChannelOptions());
+  const client = new EdgeLinkServiceClient(hub, clientCredentials(tls), { ...linkChannelOptions(), ...HUB_ROLE });
   const value = {
     node,
     bootId: randomUUID(),
@@ -91,7 +91,7 @@ async function enrol({ hub, node, token, caCertPem }: EdgeOptions): Promise<{ ke
     publicKey: der,
     proof: signProof(enrolProofInput(node, bearer, der), privateKey),
   };
-  const client = new EnrolmentServiceClient(hub, anonymousCredentials(Buffer.from(caCertPem)));
+  const client = new EnrolmentServiceClient(hub, anonymousCredentials(Buffer.from(caCertPem)), HUB_ROLE);
   try {
     for (let attempt = 1; ; attempt++) {
       try {

@@ -2,13 +2,13 @@
 import { connect } from 'node:tls';
 import { describe, expect, test } from '@jest/globals';
 import { unary } from '@skerry/common/grpc/client';
-import { anonymousCredentials, clientCredentials } from '@skerry/common/grpc/tls';
+import { anonymousCredentials, clientCredentials, HUB_ROLE } from '@skerry/common/grpc/tls';
 import { linkChannelOptions } from '@skerry/common/link/grpc-options';
 import { completeHello, controlFrame } from '@skerry/common/link/handshake';
 import { INITIAL_CREDIT, MAX_CREDIT } from '@skerry/common/link/limits';
 import type { Envelope } from '@skerry/common/link/types';
 import { createAuthorityMaterial, openAuthority } from '@skerry/common/pki/authority';
-import { controllerSubject, hubSubject, nodeSubject } from '@skerry/common/pki/names';
+import { controllerSubject, HUB_SERVER_NAME, hubSubject, nodeSubject } from '@skerry/common/pki/names';
 import { decodeRelayedRenewal } from '@skerry/common/pki/relay';
 import { HealthClient, HealthCheckResponse_ServingStatus as Status } from '@skerry/gen/grpc/health/v1/health';
 import {
@@ -71,11 +71,10 @@ const counted = async (world: World, name: keyof ReturnType<World['hub']['counte
 
 /** An edge that shakes hands, grants all the credit there is, and then reads and acknowledges nothing more. */
 async function dialAndFreeze(world: World, node: string): Promise<{ close(): void }> {
-  const client = new EdgeLinkServiceClient(
-    world.address,
-    clientCredentials(await world.material(nodeSubject(node))),
-    linkChannelOptions(),
-  );
+  const client = new EdgeLinkServiceClient(world.address, clientCredentials(await world.material(nodeSubject(node))), {
+    ...linkChannelOptions(),
+    ...HUB_ROLE,
+  });
   const call = client.connect();
   call.on('error', () => {});
   const value = { node, bootId: 'b', generation: 1n, softwareVersion: 'test', storeEpoch: 's' };
@@ -308,7 +307,8 @@ describe('identity', () => {
 /** Fingerprint of what the hub shows to a new connection. */
 function servedCertificate(world: World): Promise<string> {
   return new Promise((resolve, reject) => {
-    const socket = connect({ host: '127.0.0.1', port: world.hub.port(), ca: world.authority.certPem }, () => {
+    const at = { host: '127.0.0.1', port: world.hub.port(), servername: HUB_SERVER_NAME, ca: world.authority.certPem };
+    const socket = connect(at, () => {
       resolve(socket.getPeerCertificate().fingerprint256);
       socket.destroy();
     });
@@ -327,7 +327,7 @@ describe('enrolment', () => {
     const channel = credentials
       ? clientCredentials(credentials)
       : anonymousCredentials(Buffer.from(world.authority.certPem));
-    const client = new EnrolmentServiceClient(world.address, channel);
+    const client = new EnrolmentServiceClient(world.address, channel, HUB_ROLE);
     try {
       await fn(client);
     } finally {
@@ -419,7 +419,11 @@ describe('stopping and starting', () => {
     let port = 0;
     await withWorld(async (world) => {
       port = world.hub.port();
-      const health = new HealthClient(world.address, anonymousCredentials(Buffer.from(world.authority.certPem)));
+      const health = new HealthClient(
+        world.address,
+        anonymousCredentials(Buffer.from(world.authority.certPem)),
+        HUB_ROLE,
+      );
       expect(await unary((done) => health.check({ service: '' }, done))).toEqual({ status: Status.SERVING });
       health.close();
       const [edge, controller] = [await world.edge('edge-1'), await world.controller(KUBE)];

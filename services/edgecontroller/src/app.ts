@@ -30,7 +30,7 @@ export interface EdgeControllerOptions {
   readonly hubs: readonly string[];
   /** Of this replica: a DNS label that no other one has. */
   readonly instance: string;
-  /** Names and addresses under which hubs are reached, for their certificate. */
+  /** Further names and addresses for the hubs' certificate. */
   readonly serverNames: readonly string[];
   /** Serves gRPC health and reflection on this unix socket. */
   readonly healthSocket?: string | undefined;

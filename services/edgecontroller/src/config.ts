@@ -4,7 +4,7 @@ import { SkerryError } from '@skerry/common/errors';
 import { parseFlags } from '@skerry/common/process';
 
 export interface Config extends ControllerFlags {
-  /** Names and addresses under which hubs are reached, for their certificate. */
+  /** Further names and addresses for the hubs' certificate. */
   readonly serverNames: readonly string[];
 }
 
@@ -18,6 +18,9 @@ export function parseConfig(argv: readonly string[]): Config {
   });
   const serverNames = flags['server-names'].split(',').filter((name) => name !== '');
   if (serverNames.length === 0)
-    throw new SkerryError('invalid_argument', '--server-names is empty: name what edges dial, separated by commas');
+    throw new SkerryError(
+      'invalid_argument',
+      '--server-names is empty: give names and addresses of the hubs, separated by commas',
+    );
   return { ...controllerFlags(flags), serverNames };
 }

@@ -2,7 +2,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { systemClock } from '@skerry/common/clock';
-import { anonymousCredentials, clientCredentials, type TlsMaterial } from '@skerry/common/grpc/tls';
+import { anonymousCredentials, clientCredentials, HUB_ROLE, type TlsMaterial } from '@skerry/common/grpc/tls';
 import type { KubeClient } from '@skerry/common/kube/client';
 import { createLifecycle } from '@skerry/common/lifecycle';
 import { dialChannel } from '@skerry/common/link/channel';
@@ -13,6 +13,7 @@ import { type Authority, createAuthorityMaterial, issueWithNewKey, openAuthority
 import {
   type ControllerName,
   controllerSubject,
+  HUB_SERVER_NAME,
   hubSubject,
   nodeSubject,
   type Subject,
@@ -112,7 +113,7 @@ export async function writeServerTls(dir: string, authority: Authority): Promise
   const issued = await issueWithNewKey(authority, {
     subject: hubSubject(),
     usage: 'server',
-    serverNames: ['localhost', '127.0.0.1'],
+    serverNames: [HUB_SERVER_NAME],
     nowMs: clock.nowMs(),
     ttlMs: DAY_MS,
   });
@@ -137,7 +138,7 @@ function createWorld(
   async function dial(service: 'edge' | 'controller', tls: TlsMaterial | undefined, hello: Partial<Hello>) {
     const credentials = tls ? clientCredentials(tls) : anonymousCredentials(Buffer.from(authority.certPem));
     const Client = service === 'edge' ? EdgeLinkServiceClient : ControllerLinkServiceClient;
-    const client = new Client(address, credentials, linkChannelOptions());
+    const client = new Client(address, credentials, { ...linkChannelOptions(), ...HUB_ROLE });
     const connect = () => ('connect' in client ? client.connect() : client.attach());
     try {
       const channel = await dialChannel({ connect, hello, clock, logger });

@@ -4,7 +4,7 @@
 import { ControllerLinkServiceClient } from '@skerry/gen/skerry/cloud/v1/cloud';
 import type { Claims as ClaimsMessage, Controller } from '@skerry/gen/skerry/link/v1/link';
 import type { Clock } from '../clock.js';
-import { clientCredentials, type TlsMaterial } from '../grpc/tls.js';
+import { clientCredentials, HUB_ROLE, type TlsMaterial } from '../grpc/tls.js';
 import { dialChannel } from '../link/channel.js';
 import { linkChannelOptions } from '../link/grpc-options.js';
 import type { Channel } from '../link/types.js';
@@ -28,7 +28,8 @@ export type HubDialer = (hub: string, signal: AbortSignal) => Promise<Channel>;
 export function createHubDialer(options: HubDialerOptions): HubDialer {
   const { kind, instance, claims, clock, logger } = options;
   return async (hub, signal) => {
-    const client = new ControllerLinkServiceClient(hub, clientCredentials(options.tls()), linkChannelOptions());
+    const channelOptions = { ...linkChannelOptions(), ...HUB_ROLE };
+    const client = new ControllerLinkServiceClient(hub, clientCredentials(options.tls()), channelOptions);
     const connect = () => {
       const call = client.attach();
       call.once('status', () => client.close());

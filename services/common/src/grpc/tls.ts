@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { createSecureContext, type PeerCertificate } from 'node:tls';
 import {
   type ChannelCredentials,
+  type ChannelOptions,
   credentials,
   experimental,
   type ServerCredentials,
@@ -15,6 +16,7 @@ import type { Clock, Timer } from '../clock.js';
 import { messageOf, SkerryError } from '../errors.js';
 import type { Component } from '../lifecycle.js';
 import type { Logger } from '../logger.js';
+import { HUB_SERVER_NAME } from '../pki/names.js';
 
 export interface TlsMaterial {
   /** PEM, leaf first. */
@@ -58,6 +60,12 @@ export function clientCredentials(material: TlsMaterial): ChannelCredentials {
 export function anonymousCredentials(ca: Buffer): ChannelCredentials {
   return credentials.createSsl(ca);
 }
+
+/** For clients of a hub: it is verified by its role in the private CA, not by the address that a proxy or a NAT shows. */
+export const HUB_ROLE: ChannelOptions = {
+  'grpc.ssl_target_name_override': HUB_SERVER_NAME,
+  'grpc.default_authority': HUB_SERVER_NAME,
+};
 
 type CaListener = Parameters<experimental.CertificateProvider['addCaCertificateListener']>[0];
 type IdentityListener = Parameters<experimental.CertificateProvider['addIdentityCertificateListener']>[0];

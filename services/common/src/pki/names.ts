@@ -29,6 +29,8 @@ export const controllerSubject = (name: ControllerName): Subject => ({
   organization: CONTROLLER_ORGANIZATION,
 });
 export const hubSubject = (): Subject => ({ commonName: 'cloudhub', organization: 'skerry:hubs' });
+/** In every hub's certificate, whatever address it is reached under. */
+export const HUB_SERVER_NAME = 'cloudhub';
 
 /** Reads a verified subject; undefined when it is neither a node's nor a controller's. */
 export function identityOfSubject(commonName: string, organizations: readonly string[]): Identity | undefined {

@@ -11,7 +11,7 @@ import { NODES } from '@skerry/common/kube/resources';
 import type { Component } from '@skerry/common/lifecycle';
 import type { Logger } from '@skerry/common/logger';
 import type { Authority, IssuedCertificate } from '@skerry/common/pki/authority';
-import { checkNodeName, controllerSubject, hubSubject, nodeSubject } from '@skerry/common/pki/names';
+import { checkNodeName, controllerSubject, HUB_SERVER_NAME, hubSubject, nodeSubject } from '@skerry/common/pki/names';
 import { checkProof, enrolProofInput, renewProofInput } from '@skerry/common/pki/proof';
 import { decodeRelayedRenewal, ENROLL_METHOD, RENEW_METHOD } from '@skerry/common/pki/relay';
 import { EnrollRequest, EnrollResponse, RenewResponse } from '@skerry/gen/skerry/cloud/v1/cloud';
@@ -30,7 +30,7 @@ export interface PkiOptions {
   readonly kube: KubeClient;
   readonly clock: Clock;
   readonly logger: Logger;
-  /** DNS names and IP addresses under which edges and controllers reach cloudhub. */
+  /** DNS names and IP addresses under which cloudhub is reached, for clients that verify it by them; `HUB_SERVER_NAME` is always there. */
   readonly serverNames: readonly string[];
   /** How long a node's certificate lives; a year unless given. */
   readonly nodeCertificateTtlMs?: number;
@@ -41,10 +41,8 @@ export interface PkiOptions {
 export interface Pki extends Component {
   /** One pass: CA, Secrets cloudhub-tls and devicecontroller-tls, own certificate. Safe to repeat. */
   ensure(): Promise<PkiMaterial>;
-  /** What the last pass gave. Throws `failed_precondition` before `start`. */
+  /** What the last pass gave; open connections may go on with what an earlier one gave. Throws `failed_precondition` before `start`. */
   material(): PkiMaterial;
-  /** Called when the own certificate was renewed; open connections may go on with the old one. */
-  onRenewed(listener: (material: PkiMaterial) => void): void;
   /** Payload: an encoded EnrollRequest; answer: an encoded EnrollResponse. Throws SkerryErrors with the status for the caller. */
   enroll(payload: Uint8Array): Promise<Uint8Array>;
   /** Payload: `encodeRelayedRenewal`, with the node that the hub authenticated; answer: an encoded RenewResponse. */
@@ -61,7 +59,6 @@ const PASS_INTERVAL_MS = 600_000;
 
 export function createPki(options: PkiOptions): Pki {
   const { kube, clock, logger, nodeCertificateTtlMs = 365 * DAY_MS } = options;
-  const listeners = new Set<(material: PkiMaterial) => void>();
   const stopping = new AbortController();
   let authority: Authority | undefined;
   let own: IssuedCertificate | undefined;
@@ -79,7 +76,7 @@ export function createPki(options: PkiOptions): Pki {
     await ensureTlsSecret(pass, HUB_TLS_SECRET, {
       subject: hubSubject(),
       usage: 'server',
-      serverNames: options.serverNames,
+      serverNames: [...new Set([HUB_SERVER_NAME, ...options.serverNames])],
     });
     await ensureTlsSecret(pass, DEVICECONTROLLER_TLS_SECRET, {
       subject: controllerSubject('devicecontroller'),
@@ -87,9 +84,7 @@ export function createPki(options: PkiOptions): Pki {
       serverNames: [],
     });
     if (own && faultOf(own, ownWanted, authority.certPem, clock.nowMs()) === undefined) return material();
-    const renewed = own !== undefined;
     own = await issueServiceCertificate(authority, ownWanted, clock.nowMs());
-    if (renewed) for (const listener of listeners) listener(material());
     return material();
   }
 
@@ -186,7 +181,6 @@ export function createPki(options: PkiOptions): Pki {
     },
     ensure,
     material,
-    onRenewed: (listener) => void listeners.add(listener),
     enroll,
     renew,
     serve,

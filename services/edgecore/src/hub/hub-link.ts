@@ -3,6 +3,7 @@
 import type { ChannelCredentials } from '@grpc/grpc-js';
 import type { Clock, Timer } from '@skerry/common/clock';
 import { isSkerryError, SkerryError } from '@skerry/common/errors';
+import { HUB_ROLE } from '@skerry/common/grpc/tls';
 import { dialChannel } from '@skerry/common/link/channel';
 import { linkChannelOptions } from '@skerry/common/link/grpc-options';
 import { controllerOf } from '@skerry/common/link/lanes';
@@ -27,7 +28,8 @@ export interface HubLinkOptions {
 /** Resolves with how the connection ended; `signal` closes it. Throws what `dialChannel` throws when there was none. */
 export async function runHubLink(options: HubLinkOptions, signal: AbortSignal): Promise<ChannelEnd> {
   const { sessions, clock, logger } = options;
-  const client = new EdgeLinkServiceClient(options.address, options.credentials, linkChannelOptions());
+  const channelOptions = { ...linkChannelOptions(), ...HUB_ROLE };
+  const client = new EdgeLinkServiceClient(options.address, options.credentials, channelOptions);
   try {
     const channel = await dialChannel({
       connect: () => client.connect(),

@@ -15,7 +15,7 @@ import type { CallHandler, Channel, Entry, LaneSession, LogItem, Settlement } fr
 import type { Logger } from '@skerry/common/logger';
 import { type Authority, createAuthorityMaterial, issueWithNewKey, openAuthority } from '@skerry/common/pki/authority';
 import { credentialOf, formatJoinToken, newJoinToken } from '@skerry/common/pki/join-token';
-import { hubSubject, nodeSubject } from '@skerry/common/pki/names';
+import { HUB_SERVER_NAME, hubSubject, nodeSubject } from '@skerry/common/pki/names';
 import { checkProof, enrolProofInput } from '@skerry/common/pki/proof';
 import {
   EdgeLinkServiceService,
@@ -110,7 +110,7 @@ export async function createSoloHub(options: SoloHubOptions): Promise<SoloHub> {
 
   async function start(): Promise<void> {
     const leaf = await issueWithNewKey(authority, {
-      ...{ subject: hubSubject(), usage: 'server' as const, serverNames: [HOST, 'localhost'] },
+      ...{ subject: hubSubject(), usage: 'server' as const, serverNames: [HUB_SERVER_NAME] },
       ...{ nowMs: clock.nowMs(), ttlMs: DAY_MS },
     });
     const tls = createTlsSource({
