@@ -110,6 +110,7 @@ export function createHubClient(options: HubClientOptions): HubClient {
         nodeClock.correct(cloudTimeMs);
         enter('connected');
         logger.info('connected to the hub', { hub: address, generation: edge.generation });
+        renewIfDue();
       };
       const end = await runHubLink(
         { address, credentials, edge, sessions, onConnected, onAttachment, clock, logger },
@@ -149,11 +150,16 @@ export function createHubClient(options: HubClientOptions): HubClient {
     else attached.delete(controller);
   }
 
+  /** At each connection too: a node may never run for as long as the timer takes. */
+  function renewIfDue(): void {
+    identity
+      .renewIfDue(nodeClock.cloudNowMs())
+      .catch((error: unknown) => logger.warn('certificate not renewed', { error: messageOf(error) }));
+  }
+
   function armRenewal(): void {
     renewalTimer = clock.after(RENEWAL_CHECK_MS, () => {
-      identity
-        .renewIfDue(nodeClock.cloudNowMs())
-        .catch((error: unknown) => logger.warn('certificate not renewed', { error: messageOf(error) }));
+      renewIfDue();
       armRenewal();
     });
   }
