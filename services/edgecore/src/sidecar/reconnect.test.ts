@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
-import { nullLogger } from '@skerry/common/logger';
+import { SkerryError } from '@skerry/common/errors';
+import { type Logger, nullLogger } from '@skerry/common/logger';
 import { type FakeClock, fakeClock } from '@skerry/common/testing/fake-clock';
 import { keepConnected, type Reconnecting, type Session } from './reconnect.js';
 
@@ -32,6 +33,20 @@ describe('keepConnected', () => {
     await clock.advance(2_000);
     expect(openedAtMs).toEqual([0, 500, 1_500, 2_000]);
     await connection.stop();
+  });
+
+  test.each([
+    ['a process that is away', new SkerryError('unavailable', 'r'), []],
+    ['a refusal', new SkerryError('invalid_argument', 'r'), ['r']],
+  ])('%s is worth a warning or not', async (_name, error, expected) => {
+    const warned: unknown[] = [];
+    const logger: Logger = { ...nullLogger(), warn: (_message, fields) => void warned.push(fields?.['reason']) };
+    const clock = fakeClock();
+    const session = () => Promise.reject(error);
+    const connection = keepConnected({ name: 'test', session, clock, logger, random: () => 0 });
+    await clock.advance(400);
+    await connection.stop();
+    expect(warned).toEqual(expected);
   });
 
   test('stop aborts the session and waits for its end', async () => {

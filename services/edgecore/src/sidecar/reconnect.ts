@@ -2,7 +2,7 @@
 // Invariants: one session at a time; the wait grows with failures in a row, is jittered and starts anew after a session that worked;
 // stop() resolves when no session is left.
 import type { Clock } from '@skerry/common/clock';
-import { messageOf } from '@skerry/common/errors';
+import { type ErrorCode, isSkerryError, messageOf } from '@skerry/common/errors';
 import { backoffMs } from '@skerry/common/kube/backoff';
 import type { Logger } from '@skerry/common/logger';
 
@@ -25,6 +25,7 @@ export interface Reconnecting {
 }
 
 const BACKOFF = { baseMs: 500, maxMs: 5_000 };
+const PASSING: readonly ErrorCode[] = ['unavailable', 'cancelled', 'deadline_exceeded'];
 
 /** Starts at once; a session that fails is never an error of the caller. */
 export function keepConnected(options: ReconnectOptions): Reconnecting {
@@ -35,17 +36,20 @@ export function keepConnected(options: ReconnectOptions): Reconnecting {
     let failures = 0;
     while (!stopping.signal.aborted) {
       let reason = 'the other side ended it';
+      let tell = logger.debug;
       try {
         await session(stopping.signal, () => {
           failures = 0;
         });
       } catch (error) {
         reason = messageOf(error);
+        // Restarts are everyday; what is refused will be refused again, and somebody has to hear of it.
+        if (!isPassing(error)) tell = logger.warn;
       }
       if (stopping.signal.aborted) return;
       failures += 1;
       const waitMs = backoffMs(failures, BACKOFF, random);
-      logger.debug('connection lost', { connection: name, reason, waitMs });
+      tell('connection lost', { connection: name, reason, waitMs });
       await clock.sleep(waitMs, stopping.signal).catch(() => {});
     }
   }
@@ -58,3 +62,6 @@ export function keepConnected(options: ReconnectOptions): Reconnecting {
     },
   };
 }
+
+/** The other process is away, or on its way out. */
+const isPassing = (error: unknown): boolean => isSkerryError(error) && PASSING.includes(error.code);
