@@ -1,6 +1,6 @@
 // The link against bare grpc-js: frames one way on one stream, and echo over 50 streams, 512 B payloads over mTLS, a process per side.
-// Ours obeys credit, window, acknowledgements and drain; bare grpc-js obeys drain. Both are measured in turns in one run, so that the
-// ratio says something on any machine.
+// Ours obeys credit, window, acknowledgements and drain; bare grpc-js obeys drain. Both are measured in turns in one run and the best turn
+// of each counts: other load on the machine only ever slows a turn down.
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
@@ -8,9 +8,9 @@ import { createAuthorityMaterial, issueWithNewKey, openAuthority } from '@skerry
 import { hubSubject, nodeSubject, type Subject } from '@skerry/common/pki/names';
 import type { Answer, Flavour, Instruction, Material, Side, Test } from './link-peer.js';
 
-const ROUNDS = 5;
-const WARM_UP_MS = 500;
-const MEASURE_MS = 1_500;
+const ROUNDS = 9;
+const WARM_UP_MS = 300;
+const MEASURE_MS = 800;
 const DAY_MS = 86_400_000;
 
 interface Pair {
@@ -33,9 +33,9 @@ export async function run(): Promise<Record<string, number | string>> {
       rates.raw.push(await raw.measure());
     }
     for (const child of [ours.server, ours.client, raw.server, raw.client]) await stop(child);
-    results[`${test}_per_s`] = Math.round(median(rates.ours));
-    results[`${test}_raw_per_s`] = Math.round(median(rates.raw));
-    results[`${test}_ratio`] = Math.round((100 * median(rates.ours)) / median(rates.raw)) / 100;
+    results[`${test}_per_s`] = Math.round(Math.max(...rates.ours));
+    results[`${test}_raw_per_s`] = Math.round(Math.max(...rates.raw));
+    results[`${test}_ratio`] = Math.round((100 * Math.max(...rates.ours)) / Math.max(...rates.raw)) / 100;
   }
   return results;
 }
@@ -84,8 +84,4 @@ async function stop(child: ChildProcess): Promise<void> {
 
 function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
-}
-
-function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
 }

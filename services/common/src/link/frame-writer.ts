@@ -1,12 +1,14 @@
-// Encodes the frames that links are full of (Put, Done, Chunk, Credit, plain acknowledgements) without garbage: into one scratch buffer,
-// then out as one pooled copy. Everything else, and every text that is not short ASCII, is left to the generated code.
-// Invariant: what it encodes is, byte for byte, what the generated code encodes.
+// Encodes the frames that links are full of (Put, Done, Chunk, Credit, plain acknowledgements) without garbage: straight into a slab that
+// many frames share. Everything else, and every text that is not ASCII, is left to the generated code.
+// Invariant: what it encodes is, byte for byte, what the generated code encodes; bytes that were handed out are never written again.
 import type { Chunk, Done, Frame, Put } from '@skerry/gen/skerry/link/v1/link';
+import { encodedBound } from './cost.js';
 import { MAX_MESSAGE_BYTES } from './limits.js';
 
-/** Room for the frame's own fields, in front of the body. */
-const HEAD_BYTES = 512;
-const MAX_NODE_LENGTH = 253;
+const SLAB_BYTES = 2 * MAX_MESSAGE_BYTES;
+/** The most that seq, ack, lane and the tag and length of the body take; a node takes its length and three. */
+const HEAD_BYTES = 32;
+const NODE_BYTES = 3;
 /** Longer numbers are left to the generated code: beyond this a sum of powers is not exact. */
 const MAX_NUMBER = 2n ** 49n;
 
@@ -14,36 +16,53 @@ const MAX_NUMBER = 2n ** 49n;
 const FIELD = { credit: 20, chunk: 21, put: 30, done: 32 } as const;
 
 export class FrameWriter {
-  readonly #bytes = Buffer.allocUnsafe(HEAD_BYTES + MAX_MESSAGE_BYTES);
+  #bytes = Buffer.allocUnsafeSlow(SLAB_BYTES);
   #at = 0;
   /** Something that only the generated code handles was met. */
   #unusual = false;
 
   /** The encoded frame; undefined when it is not one of the usual ones. */
   encode(frame: Frame): Buffer | undefined {
-    const { body } = frame;
-    this.#unusual = frame.node.length > MAX_NODE_LENGTH || frame.lane < 0;
-    this.#at = HEAD_BYTES;
+    const { body, node } = frame;
+    const bound = HEAD_BYTES + NODE_BYTES + 3 * node.length + (body === undefined ? 0 : encodedBound(body));
+    if (bound > MAX_MESSAGE_BYTES || frame.lane < 0) return undefined;
+    if (this.#at + bound > SLAB_BYTES) {
+      this.#bytes = Buffer.allocUnsafeSlow(SLAB_BYTES);
+      this.#at = 0;
+    }
+    this.#unusual = false;
+    const slabAt = this.#at;
+    // The body first: the head in front of it holds its length.
+    const bodyAt = slabAt + HEAD_BYTES + NODE_BYTES + node.length;
+    this.#at = bodyAt;
     const field = body === undefined ? 0 : this.#body(body);
-    if (field === undefined || this.#unusual) return undefined;
-    const bodyEnd = this.#at;
-    // What did not fit was not written.
-    if (bodyEnd > this.#bytes.length) return undefined;
-    this.#at = 0;
-    this.#number(1, frame.seq);
-    this.#number(2, frame.ack);
-    this.#small(3, frame.lane);
-    this.#text(4, frame.node);
+    const end = this.#at;
+    const start = field === undefined ? slabAt : this.#head(frame, field, bodyAt, end);
+    this.#at = this.#unusual ? slabAt : end;
+    return field === undefined || this.#unusual ? undefined : this.#bytes.subarray(start, end);
+  }
+
+  /** Writes the frame's own fields so that they end where the body begins; returns where they begin. */
+  #head(frame: Frame, field: number, bodyAt: number, end: number): number {
+    const { seq, ack, lane, node } = frame;
+    const length = end - bodyAt;
+    const start =
+      bodyAt -
+      (seq === 0n ? 0 : 1 + varintSize(Number(seq))) -
+      (ack === 0n ? 0 : 1 + varintSize(Number(ack))) -
+      (lane === 0 ? 0 : 1 + varintSize(lane)) -
+      (node === '' ? 0 : 1 + varintSize(node.length) + node.length) -
+      (field === 0 ? 0 : 2 + varintSize(length));
+    this.#at = start;
+    this.#number(1, seq);
+    this.#number(2, ack);
+    this.#small(3, lane);
+    this.#text(4, node);
     if (field !== 0) {
       this.#varint(field * 8 + 2);
-      this.#varint(bodyEnd - HEAD_BYTES);
+      this.#varint(length);
     }
-    if (this.#unusual) return undefined;
-    const head = this.#at;
-    const out = Buffer.allocUnsafe(head + bodyEnd - HEAD_BYTES);
-    this.#bytes.copy(out, 0, 0, head);
-    this.#bytes.copy(out, head, HEAD_BYTES, bodyEnd);
-    return out;
+    return start;
   }
 
   /** Writes the body's fields; returns the body's own number in the frame. */
@@ -113,7 +132,7 @@ export class FrameWriter {
     if (value.length === 0) return;
     this.#bytes[this.#at++] = field * 8 + 2;
     this.#varint(value.length);
-    if (this.#at + value.length <= this.#bytes.length) this.#bytes.set(value, this.#at);
+    this.#bytes.set(value, this.#at);
     this.#at += value.length;
   }
 
@@ -139,4 +158,10 @@ export class FrameWriter {
     for (; left > 0x7f; left = Math.floor(left / 0x80)) bytes[this.#at++] = (left % 0x80) + 0x80;
     bytes[this.#at++] = left;
   }
+}
+
+function varintSize(value: number): number {
+  let size = 1;
+  for (let left = value; left > 0x7f; left = Math.floor(left / 0x80)) size++;
+  return size;
 }
