@@ -2,6 +2,7 @@
 // nothing is lost or stopped by restarts on the way.
 import { describe, expect, test } from '@jest/globals';
 import type { Device, DeviceModel } from '@skerry/common/kube/device-types';
+import { SYSTEM_NAMESPACE } from '@skerry/common/kube/join-token';
 import { isNotFound } from '@skerry/common/kube/kube-error';
 import {
   CONFIG_MAPS,
@@ -9,11 +10,13 @@ import {
   DEVICE_STATUSES,
   DEVICES,
   EVENTS,
+  LEASES,
   NODES,
   PODS,
   type Pod,
   SECRETS,
 } from '@skerry/common/kube/resources';
+import { shardOf } from '@skerry/common/kube/shard';
 import { Done_Outcome } from '@skerry/gen/skerry/link/v1/link';
 import { type Cloud, eventually, withCloud } from './support/cloud.js';
 import type { Edge } from './support/edge.js';
@@ -284,6 +287,29 @@ describe('Pods', () => {
         await eventually(() => lifted('web'), 'tolerations of a Pod that was there');
         await create(cloud, pod('later', 'edge-1', { tolerations }));
         await eventually(() => lifted('later'), 'tolerations of a Pod that came later');
+      }),
+    TIMEOUT_MS,
+  );
+});
+
+describe('Shards', () => {
+  test(
+    'are served on under a higher epoch after somebody deleted their Lease, however soon',
+    () =>
+      withCloud(async (cloud) => {
+        const edge = await register(cloud, 'edge-1');
+        const first = await create(cloud, pod('first', 'edge-1'));
+        await arrived(edge, first.key);
+        for (const name of ['second', 'third']) {
+          const before = edge.epoch('kube');
+          const lease = `edgecontroller-shard-${shardOf('edge-1')}`;
+          await cloud.kube.delete(LEASES, { namespace: SYSTEM_NAMESPACE, name: lease });
+          await eventually(() => edge.epoch('kube') !== before, 'the shard is claimed anew');
+          expect(edge.epoch('kube')).toBeGreaterThan(before);
+          const next = await create(cloud, pod(name, 'edge-1'));
+          await arrived(edge, next.key);
+        }
+        expect(edge.deleted).toEqual([]);
       }),
     TIMEOUT_MS,
   );

@@ -56,6 +56,8 @@ export interface Edge {
   /** How often each controller said that the set is complete. */
   synced(kind: Kind): number;
   attached(kind: Kind): boolean;
+  /** The shard epoch that the controller of this kind serves under; 0 before there was one. */
+  epoch(kind: Kind): bigint;
   close(): void;
 }
 
@@ -123,6 +125,7 @@ function serve(node: string, channel: Channel, closeClient: () => void): Edge {
     device: session(Controller.CONTROLLER_DEVICE, 'device', ['device', 'devicemodel'], []),
   };
   const attached = new Set<Kind>();
+  const epochs: Record<Kind, bigint> = { kube: 0n, device: 0n };
 
   function session(controller: Controller, kind: Kind, kinds: string[], logSources: LogSource[]): LaneSession {
     return createLaneSession({
@@ -176,8 +179,10 @@ function serve(node: string, channel: Channel, closeClient: () => void): Edge {
     const { lane, body } = envelope;
     if (lane !== Lane.LANE_CONTROL) return sessions[kindOfController(controllerOf(lane))].receive(envelope);
     if (body.$case === 'attached') {
-      attached.add(kindOfController(body.value.controller));
-      sessions[kindOfController(body.value.controller)].attach(channel, { shardEpoch: body.value.shardEpoch });
+      const kind = kindOfController(body.value.controller);
+      attached.add(kind);
+      epochs[kind] = body.value.shardEpoch;
+      sessions[kind].attach(channel, { shardEpoch: body.value.shardEpoch });
     } else if (body.$case === 'detached') {
       attached.delete(kindOfController(body.value.controller));
       sessions[kindOfController(body.value.controller)].detach('detached');
@@ -217,6 +222,7 @@ function serve(node: string, channel: Channel, closeClient: () => void): Edge {
     eventsDone: events.done,
     synced: (kind) => synced[kind],
     attached: (kind) => attached.has(kind),
+    epoch: (kind) => epochs[kind],
     close() {
       clearInterval(heartbeat);
       sessions.kube.close();

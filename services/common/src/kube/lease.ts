@@ -32,12 +32,12 @@ export function readLease(lease: Lease): LeaseRecord {
 }
 
 /**
- * The epoch of the next acquisition: one more than the last, and at least the minutes since 1970. So a Lease that was deleted by hand,
- * or came back from an old backup, still yields epochs above those that edges remember (while holders change less than once a minute
- * on average). It fits the field's 32 bits for four thousand years.
+ * The epoch of the next acquisition: one more than the highest known, and at least the minutes since 1970. So a Lease that was deleted
+ * by hand, or came back from an old backup, still yields epochs above those that edges remember, also under a replica that knew nothing
+ * of it (while holders change less than once a minute on average). It fits the field's 32 bits for four thousand years.
  */
-export function nextEpoch(previous: LeaseRecord | undefined, nowMs: number): number {
-  return Math.max((previous?.epoch ?? 0) + 1, Math.floor(nowMs / 60_000));
+export function nextEpoch(highest: number, nowMs: number): number {
+  return Math.max(highest + 1, Math.floor(nowMs / 60_000));
 }
 
 /** MicroTime of coordination.k8s.io: exactly six digits of the second. */
@@ -45,13 +45,17 @@ export function microTime(ms: number): string {
   return new Date(ms).toISOString().replace(/(\.\d{3})Z$/, '$1000Z');
 }
 
-/** The Lease of a new holder. `previous` is what it takes over; its resourceVersion makes the write fail if somebody was faster. */
+/**
+ * The Lease of a new holder. `previous` is what it takes over; its resourceVersion makes the write fail if somebody was faster.
+ * `seenEpoch` is the highest that the caller remembers of this claim, whose Lease may be gone.
+ */
 export function acquiredLease(
   at: LeaseIdentity,
   previous: LeaseRecord | undefined,
   holder: string,
   durationMs: number,
   nowMs: number,
+  seenEpoch = 0,
 ): Lease {
   return {
     metadata: metadataOf(at, previous),
@@ -60,7 +64,7 @@ export function acquiredLease(
       leaseDurationSeconds: Math.ceil(durationMs / 1_000),
       acquireTime: microTime(nowMs),
       renewTime: microTime(nowMs),
-      leaseTransitions: nextEpoch(previous, nowMs),
+      leaseTransitions: nextEpoch(Math.max(previous?.epoch ?? 0, seenEpoch), nowMs),
     },
   };
 }

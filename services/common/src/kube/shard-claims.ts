@@ -59,6 +59,8 @@ export function createShardClaims(options: ShardClaimsOptions): ShardClaims {
   const logger = options.logger.child({ claims: service });
   const owned = new Map<number, number>();
   const leases = new Map<number, LeaseRecord>();
+  /** Highest epoch seen of each shard: it outlives a Lease that somebody deletes. */
+  const epochs = new Map<number, number>();
   const sightings = createSightings(clock, durationMs);
 
   const member = createLeaseLock({
@@ -132,10 +134,15 @@ export function createShardClaims(options: ShardClaimsOptions): ShardClaims {
       return;
     }
     const { shard, record } = claim;
-    leases.set(shard, record);
+    saw(shard, record);
     // Our own older writes come back late and have a lower epoch; an equal or higher one of somebody else is a loss.
     if (record.holder !== identity && record.epoch >= (owned.get(shard) ?? Number.POSITIVE_INFINITY)) drop(shard);
     rounds.add(KEY);
+  }
+
+  function saw(shard: number, record: LeaseRecord): void {
+    leases.set(shard, record);
+    epochs.set(shard, Math.max(record.epoch, epochs.get(shard) ?? 0));
   }
 
   function vanished(claim: Claim): void {
@@ -199,7 +206,8 @@ export function createShardClaims(options: ShardClaimsOptions): ShardClaims {
   async function take(shard: number, previous: LeaseRecord | undefined, signal: AbortSignal): Promise<void> {
     const session = member.epoch();
     if (session === undefined) return;
-    const wanted = acquiredLease(shardLease(shard), previous, identity, durationMs, clock.nowMs());
+    const at = shardLease(shard);
+    const wanted = acquiredLease(at, previous, identity, durationMs, clock.nowMs(), epochs.get(shard));
     const written = previous
       ? await client.replace(LEASES, wanted, { signal })
       : await client.create(LEASES, wanted, { signal });
@@ -207,7 +215,7 @@ export function createShardClaims(options: ShardClaimsOptions): ShardClaims {
     if (member.epoch() !== session) return;
     const record = readLease(written);
     owned.set(shard, record.epoch);
-    leases.set(shard, record);
+    saw(shard, record);
   }
 
   /** Serving ends before the Lease says so. */
