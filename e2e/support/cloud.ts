@@ -24,6 +24,7 @@ import { ungranted } from './rights.js';
 const clock = systemClock();
 const logger = nullLogger();
 const TOKEN_TTL_MS = 600_000;
+const DAY_MS = 86_400_000;
 
 export interface Running {
   stop(): Promise<void>;
@@ -80,7 +81,13 @@ async function startCloud(dir: string, stops: (() => Promise<void>)[]) {
 
   const startEdgeController = async (instance = 'edgecontroller-0') => {
     const { client, transport } = connect();
-    const app = createEdgeController({ ...common, client, instance, serverNames: ['hub.example'] });
+    const app = createEdgeController({
+      ...common,
+      client,
+      instance,
+      serverNames: ['hub.example'],
+      nodeCertificateTtlMs: DAY_MS,
+    });
     return { ...(await run(app.components, () => closeWithin('edgecontroller', transport))), stats: app.stats };
   };
   const startDeviceController = async () => {

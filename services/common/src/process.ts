@@ -32,6 +32,14 @@ export function requireFlag(value: string | undefined, name: string, what: strin
   return value;
 }
 
+/** The value of a flag that takes a positive number. */
+export function positiveFlag(text: string, name: string): number {
+  const value = Number(text);
+  if (!(Number.isFinite(value) && value > 0))
+    throw new SkerryError('invalid_argument', `--${name} "${text}" is not a positive number`);
+  return value;
+}
+
 /** A logger on standard error. */
 export function processLogger(component: string, level = 'info'): Logger {
   if (!isLogLevel(level))

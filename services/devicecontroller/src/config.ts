@@ -1,7 +1,6 @@
 // The command line of devicecontroller as a value.
 import { CONTROLLER_FLAGS, type ControllerFlags, controllerFlags } from '@skerry/common/controller/flags';
-import { SkerryError } from '@skerry/common/errors';
-import { parseFlags, requireFlag } from '@skerry/common/process';
+import { parseFlags, positiveFlag, requireFlag } from '@skerry/common/process';
 
 export interface Config extends ControllerFlags {
   /** Folder of tls.crt, tls.key and ca.crt. */
@@ -23,14 +22,7 @@ export function parseConfig(argv: readonly string[]): Config {
   return {
     ...controllerFlags(flags),
     tlsDir: requireFlag(flags['tls-dir'], 'tls-dir', 'the folder of tls.crt, tls.key and ca.crt'),
-    reportCycleMs: positive('report-cycle-ms', flags['report-cycle-ms']),
-    writesPerSecond: positive('writes-per-second', flags['writes-per-second']),
+    reportCycleMs: positiveFlag(flags['report-cycle-ms'], 'report-cycle-ms'),
+    writesPerSecond: positiveFlag(flags['writes-per-second'], 'writes-per-second'),
   };
-}
-
-function positive(flag: string, text: string): number {
-  const value = Number(text);
-  if (!(Number.isFinite(value) && value > 0))
-    throw new SkerryError('invalid_argument', `--${flag} "${text}" is not a positive number`);
-  return value;
 }

@@ -22,6 +22,7 @@ describe('edgecontroller', () => {
         hubs: ['127.0.0.1:1'],
         instance: 'edgecontroller-0',
         serverNames: ['localhost'],
+        nodeCertificateTtlMs: 86_400_000,
         healthSocket,
         clock,
         random: Math.random,

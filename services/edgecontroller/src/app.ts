@@ -32,6 +32,8 @@ export interface EdgeControllerOptions {
   readonly instance: string;
   /** Further names and addresses for the hubs' certificate. */
   readonly serverNames: readonly string[];
+  /** How long a node's certificate lives. */
+  readonly nodeCertificateTtlMs: number;
   /** Serves gRPC health and reflection on this unix socket. */
   readonly healthSocket?: string | undefined;
   readonly clock: Clock;
@@ -54,7 +56,8 @@ export function createEdgeController(options: EdgeControllerOptions): EdgeContro
   const common = { client, clock, random, logger };
   let rejectedByEdges = 0;
 
-  const pki = createPki({ kube: client, serverNames: options.serverNames, clock, random, logger });
+  const { serverNames, nodeCertificateTtlMs } = options;
+  const pki = createPki({ kube: client, serverNames, nodeCertificateTtlMs, clock, random, logger });
 
   const claims = createShardClaims({
     ...common,

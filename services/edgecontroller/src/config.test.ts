@@ -14,6 +14,12 @@ describe('command line', () => {
     expect(parseConfig(NEEDED).serverNames).toContain('cloudhub.skerry-system.svc');
   });
 
+  test('takes the life of nodes’ certificates in days', () => {
+    expect(parseConfig(NEEDED).nodeCertificateTtlMs).toBe(365 * 86_400_000);
+    expect(parseConfig([...NEEDED, '--node-certificate-days', '0.5']).nodeCertificateTtlMs).toBe(43_200_000);
+    expect(() => parseConfig([...NEEDED, '--node-certificate-days', '0'])).toThrow('--node-certificate-days');
+  });
+
   test('refuses what it does not know', () => {
     expect(() => parseConfig([...NEEDED, '--plaintext'])).toThrow('--plaintext');
     expect(() => parseConfig([...NEEDED, '--server-names', ','])).toThrow('--server-names is empty');

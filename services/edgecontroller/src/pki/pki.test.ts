@@ -17,8 +17,8 @@ let kube: MemoryKube;
 let clock: FakeClock;
 let pki: Pki;
 
-const newPki = (): Pki =>
-  createPki({ kube, clock, logger: nullLogger(), serverNames: ['localhost', '127.0.0.1'], random: () => 0.5 });
+const newPki = (serverNames = ['localhost', '127.0.0.1']): Pki =>
+  createPki({ kube, clock, logger: nullLogger(), serverNames, nodeCertificateTtlMs: 365 * DAY, random: () => 0.5 });
 const secret = (name: string): Record<string, string | undefined> =>
   decodeSecretData(kube.objects.get(`secrets/${SYSTEM_NAMESPACE}/${name}`) as Secret);
 
@@ -84,8 +84,7 @@ describe('the CA and the services’ certificates', () => {
 
   test('what was deleted or changed is made again', async () => {
     kube.objects.delete(`secrets/${SYSTEM_NAMESPACE}/cloudhub-tls`);
-    const renamed = createPki({ kube, clock, logger: nullLogger(), serverNames: ['hub.example'], random: () => 0.5 });
-    await renamed.ensure();
+    await newPki(['hub.example']).ensure();
     expect(new X509Certificate(secret('cloudhub-tls')['tls.crt'] ?? '').subjectAltName).toBe(
       'DNS:cloudhub, DNS:hub.example',
     );

@@ -32,8 +32,8 @@ export interface PkiOptions {
   readonly logger: Logger;
   /** DNS names and IP addresses under which cloudhub is reached, for clients that verify it by them; `HUB_SERVER_NAME` is always there. */
   readonly serverNames: readonly string[];
-  /** How long a node's certificate lives; a year unless given. */
-  readonly nodeCertificateTtlMs?: number;
+  /** How long a node's certificate lives; never longer than the CA's. */
+  readonly nodeCertificateTtlMs: number;
   /** In [0, 1): spreads the passes of replicas. */
   readonly random: () => number;
 }
@@ -53,12 +53,11 @@ export interface Pki extends Component {
 
 export const DEVICECONTROLLER_TLS_SECRET = 'devicecontroller-tls';
 
-const DAY_MS = 86_400_000;
 /** A pass reads a few Secrets: often enough to repair what somebody deleted. */
 const PASS_INTERVAL_MS = 600_000;
 
 export function createPki(options: PkiOptions): Pki {
-  const { kube, clock, logger, nodeCertificateTtlMs = 365 * DAY_MS } = options;
+  const { kube, clock, logger } = options;
   const stopping = new AbortController();
   let authority: Authority | undefined;
   let own: IssuedCertificate | undefined;
@@ -131,7 +130,7 @@ export function createPki(options: PkiOptions): Pki {
       usage: 'client',
       publicKey,
       nowMs: clock.nowMs(),
-      ttlMs: nodeCertificateTtlMs,
+      ttlMs: options.nodeCertificateTtlMs,
     });
     return { certificateChain, caCertificates: authority.certPem };
   }
