@@ -116,6 +116,15 @@ async function killWrapper(container: Container): Promise<void> {
 }
 
 describe('process runtime', () => {
+  test('a wrapper that ends before it takes its container is an error, not a start', () =>
+    withRuntime(async (runtime, base) => {
+      await runtime.ensureSandbox({ pod: POD, annotations: {}, hostNetwork: true, graceMs: 1_000 });
+      const id = await runtime.createContainer(specOf(['true']));
+      await writeFile(join(base, 'process', 'wrapper.cjs'), 'process.exit(1)');
+      await expect(runtime.startContainer(id)).rejects.toMatchObject({ code: 'unavailable' });
+      expect((await look(runtime, id)).state.kind).toBe('created');
+    }));
+
   test('volumes are links in the root folder, and the working directory of a volume is the volume', () =>
     withRuntime(async (runtime, base) => {
       await writeFile(join(base, 'page'), 'hello');

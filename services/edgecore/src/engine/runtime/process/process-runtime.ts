@@ -72,7 +72,7 @@ export async function createProcessRuntime(options: ProcessRuntimeOptions): Prom
   const { dir, clock, maxLogBytes = DEFAULT_MAX_LOG_BYTES } = options;
   const self: HostUser = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
   const user = options.user === undefined ? self : await resolveUser(options.user, self);
-  const otherUser = user.uid === self.uid ? undefined : user;
+  const otherUser = user.uid === self.uid && user.gid === self.gid ? undefined : user;
   const bootId = await readBootId();
   const created = new Map<string, Startable>();
   /** Containers whose wrapper is our child: its end is told to us. */
@@ -193,6 +193,8 @@ export async function createProcessRuntime(options: ProcessRuntimeOptions): Prom
       attended.delete(id);
       emit(id);
     });
+    if ((await look(id)).state.kind === 'created')
+      throw new SkerryError('unavailable', `the wrapper of ${id} ended before it began: are memory and disk full?`);
   }
 
   async function stopContainer(id: string): Promise<void> {
