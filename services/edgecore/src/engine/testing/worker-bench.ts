@@ -18,6 +18,8 @@ export interface WorkerBench {
   /** Set to make mounting fail. */
   mountError: string | undefined;
   readonly removed: () => boolean;
+  /** The machine's clock jumps; the monotonic one does not. */
+  setWallForward(ms: number): void;
   want(pod: Pod): void;
   wish(wish: Wish): void;
   /** A new engine on the same world and records. */
@@ -32,7 +34,9 @@ export interface WorkerBench {
 const STEP_MS = 250;
 
 export function workerBench(scripts: FakeScripts): WorkerBench {
-  const clock = fakeClock();
+  const time = fakeClock();
+  let forwardMs = 0;
+  const clock: FakeClock = { ...time, nowMs: () => time.nowMs() + forwardMs };
   const world = createFakeWorld(clock);
   const events: PodEvent[] = [];
   const told: ToldStatus[] = [];
@@ -85,6 +89,9 @@ export function workerBench(scripts: FakeScripts): WorkerBench {
     told,
     mountError: undefined,
     removed: () => removed,
+    setWallForward: (ms) => {
+      forwardMs += ms;
+    },
     want(pod) {
       bench.wish({ kind: 'run', desired: { pod, referencesReady: true, references: new Map(), referencesStamp: '' } });
     },

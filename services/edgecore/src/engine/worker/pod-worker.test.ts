@@ -168,6 +168,18 @@ describe('pod worker', () => {
     expect(bench.running()).toEqual([]);
   });
 
+  test('a clock that is set forward ends nothing; a restart of the engine costs a minute of the age at most', async () => {
+    const bench = workerBench({});
+    bench.want(podOf('u1', { activeDeadlineSeconds: 200 }));
+    await bench.pass(100_000);
+    bench.setWallForward(3_600_000);
+    await bench.restart();
+    await bench.pass(90_000);
+    expect(bench.running()).toEqual(['app#0']);
+    await bench.pass(60_000);
+    expect(bench.last()?.status.reason).toBe('DeadlineExceeded');
+  });
+
   test('a refused Pod starts nothing, is told at once, and stays refused', async () => {
     const bench = workerBench({});
     bench.want(podOf('u1', { containers: [containerDef({ tty: true })] }));

@@ -66,6 +66,8 @@ export interface PodWorker {
 }
 
 const ERROR_PACE = { baseMs: 1_000, maxMs: 30_000 };
+/** How often the age of a Pod with a deadline is kept: what a crash of the engine may add to it. */
+const KEEP_ACTIVE_MS = 60_000;
 /** A failure is shown this long before its retry reason replaces it. */
 const SHOW_FAILURE_MS = 2_000;
 
@@ -85,6 +87,9 @@ export function createPodWorker(options: PodWorkerOptions): PodWorker {
   });
   let record: PodRecord | undefined;
   let loaded = false;
+  /** Monotonic time at which a Pod that was never stopped would have become active. */
+  let activeSinceMs = 0;
+  let keptAtMs = 0;
   let lastPod: Pod | undefined;
   let lastSeen = '';
   let announced = new Map<string, string>();
@@ -147,27 +152,39 @@ export function createPodWorker(options: PodWorkerOptions): PodWorker {
   }
 
   async function look(): Promise<RuntimePod | undefined> {
-    if (!loaded) record = await records.load(ref.uid);
-    loaded = true;
+    if (!loaded) await load();
     const seen = await runtime.inspect(ref.uid);
     lastSeen = fingerprint(seen);
     notice(memory, seen, now());
     return seen;
   }
 
+  async function load(): Promise<void> {
+    record = await records.load(ref.uid);
+    activeSinceMs = clock.monotonicMs() - (record?.activeMs ?? 0);
+    keptAtMs = clock.monotonicMs();
+    loaded = true;
+  }
+
+  async function keep(next: PodRecord): Promise<void> {
+    keptAtMs = clock.monotonicMs();
+    record = { ...next, activeMs: keptAtMs - activeSinceMs };
+    await records.save(ref.uid, record);
+  }
+
   /** On first sight the Pod is accepted or refused; later ones can only be warned about. */
   async function accept({ pod }: DesiredPod, seen: RuntimePod | undefined): Promise<void> {
     if (!record) {
-      record = seen?.containers.length ? { startedAtMs: clock.nowMs() } : firstRecord(pod);
-      await records.save(ref.uid, record);
-      if (record.verdict) events.judged(record.verdict);
+      const first = seen?.containers.length ? { startedAtMs: clock.nowMs() } : firstRecord(pod);
+      await keep(first);
+      if (first.verdict) events.judged(first.verdict);
     } else if (pod !== lastPod && !record.verdict) {
       const found = podViolations(pod, runtime.profile);
       const message = found.map(({ path, because }) => `${path}: ${because}`).join('; ');
       if (found.length > 0) events.judged({ reason: UNSUPPORTED, message: `Not honoured by this node: ${message}` });
     }
     lastPod = pod;
-    await judgeDeadline(pod, record);
+    await judgeDeadline(pod);
   }
 
   /** Of a Pod of which nothing is there: it has ended before, it is refused, or it is to be run. */
@@ -179,17 +196,25 @@ export function createPodWorker(options: PodWorkerOptions): PodWorker {
     return { startedAtMs, ...(verdict ? { verdict, refused: true } : {}) };
   }
 
-  async function judgeDeadline(pod: Pod, current: PodRecord): Promise<void> {
-    const { activeDeadlineSeconds } = pod.spec;
-    if (activeDeadlineSeconds === undefined || current.verdict || current.final) return;
-    if (clock.nowMs() - current.startedAtMs < activeDeadlineSeconds * 1_000) return;
+  async function judgeDeadline(pod: Pod): Promise<void> {
+    const leftMs = deadlineIn(pod);
+    if (!record || leftMs === undefined) return;
+    if (leftMs > 0) {
+      if (clock.monotonicMs() - keptAtMs >= KEEP_ACTIVE_MS) await keep(record);
+      return;
+    }
     const verdict: Verdict = {
       reason: 'DeadlineExceeded',
       message: 'Pod was active on the node longer than the specified deadline',
     };
-    record = { ...current, verdict };
-    await records.save(ref.uid, record);
+    await keep({ ...record, verdict });
     events.judged(verdict);
+  }
+
+  /** By the monotonic clock: a wall clock that is set forward must not end anything. Undefined when no deadline counts any more. */
+  function deadlineIn({ spec }: Pod): number | undefined {
+    if (spec.activeDeadlineSeconds === undefined || !record || record.verdict || record.final) return undefined;
+    return Math.max(activeSinceMs + spec.activeDeadlineSeconds * 1_000 - clock.monotonicMs(), 0);
   }
 
   function decide(wish: Wish, seen: RuntimePod | undefined): Plan {
@@ -221,10 +246,9 @@ export function createPodWorker(options: PodWorkerOptions): PodWorker {
   }
 
   function withDeadline(next: Plan): Plan {
-    const seconds = desired?.pod.spec.activeDeadlineSeconds;
-    if (seconds === undefined || !record || record.verdict || record.final) return next;
-    const leftMs = Math.max(record.startedAtMs + seconds * 1_000 - clock.nowMs(), 0);
-    return { ...next, wakeAfterMs: Math.min(next.wakeAfterMs ?? leftMs, leftMs) };
+    const leftMs = desired && deadlineIn(desired.pod);
+    if (leftMs === undefined) return next;
+    return { ...next, wakeAfterMs: Math.min(next.wakeAfterMs ?? leftMs, leftMs, KEEP_ACTIVE_MS) };
   }
 
   /** True when a step failed; those after it were not tried. */
@@ -261,8 +285,7 @@ export function createPodWorker(options: PodWorkerOptions): PodWorker {
     const status = record.final && record.status ? record.status : statusOf(pod, seen, waiting, record);
     const final = isTerminalPhase(status.phase) && !live;
     if (JSON.stringify(status) !== JSON.stringify(record.status) || final !== (record.final ?? false)) {
-      record = { ...record, status, final };
-      await records.save(ref.uid, record);
+      await keep({ ...record, status, final });
     }
     told = true;
     options.tell({ status, final, stopped: pod.metadata.deletionTimestamp !== undefined && !live });

@@ -10,6 +10,8 @@ import { readJson } from '../read-json.js';
 export interface PodRecord {
   /** When the node accepted the Pod, Unix ms. */
   readonly startedAtMs: number;
+  /** How long an engine had been looking after it when this was written, by the monotonic clock. */
+  readonly activeMs?: number;
   /** The Pod has failed as a whole. */
   readonly verdict?: Verdict;
   /** The verdict fell before anything of the Pod was started. */
