@@ -124,6 +124,8 @@ export class BoundedSessions extends AsyncLevelPersistence {
   }
 
   override async outgoingClearMessageId(client: ClientRef, packet: object): Promise<StoredPacket | undefined> {
+    // Asked for every acknowledgement of every subscriber: most have nothing stored.
+    if (!this.#queued.has(client.id)) return undefined;
     const cleared = await super.outgoingClearMessageId(client, packet);
     if (cleared) this.#uncount(client.id, cleared);
     return cleared;

@@ -55,6 +55,7 @@ export function createTwinLink(options: TwinLinkOptions): TwinLink {
   let unsent: Waiting[] = [];
   let isConnected = false;
   let wake: () => void = () => {};
+  let cancelStream: () => void = () => {};
   let expiry: Timer | undefined;
   let connection: Reconnecting | undefined;
 
@@ -80,6 +81,7 @@ export function createTwinLink(options: TwinLinkOptions): TwinLink {
     });
     stream.on('data', answered);
     signal.addEventListener('abort', cancel, { once: true });
+    cancelStream = cancel;
     unsent = [...waiting.values()];
     try {
       await writeRequests((request) => send(stream, request, ended.signal), ended.signal);
@@ -151,6 +153,8 @@ export function createTwinLink(options: TwinLinkOptions): TwinLink {
         return;
       }
       take(id)?.reject(new SkerryError('unavailable', `the twin did not answer within ${PATIENCE_MS} ms`));
+      // A stream that is silent for so long is no good, even if nobody has ended it.
+      cancelStream();
     }
   }
 

@@ -1,5 +1,5 @@
 // TwinService: bridges ask, the twin answers. Invariants: the answers of a stream come in the order of its requests, each after what it says is
-// on disk; a stream is not read while too much of it is being worked on; one that does not take its answers is ended, not buffered.
+// on disk; a stream is not read while too much of it is being worked on; what a stream does not take is bounded.
 import { Metadata, type ServerDuplexStream, type ServerUnaryCall, type sendUnaryData, status } from '@grpc/grpc-js';
 import type {
   ExchangeRequest,
@@ -31,34 +31,41 @@ export interface TwinService {
 
 type Stream = ServerDuplexStream<ExchangeRequest, ExchangeResponse>;
 
-/** Answers and notices that a stream has not taken yet. Past it the bridge is gone or stuck. */
+/** Answers and notices that a stream has not taken yet. Past it the bridge is stuck: its stream is ended. */
 const MAX_UNSENT = 2 * LIMITS.requestsInFlight;
+const RESOURCE_EXHAUSTED = { code: status.RESOURCE_EXHAUSTED };
 
 export function createTwinService(options: TwinServiceOptions): TwinService {
   const { submit, welcome, find, nowMs } = options;
-  const streams = new Map<Stream, (response: ExchangeResponse) => void>();
+  const streams = new Set<Stream>();
 
   function exchange(stream: Stream): void {
-    const write = boundedWriter(stream);
     let inFlight = 0;
+    /** Under way until the stream has taken the answer: a bridge that does not read is not read either. */
+    const taken = (): void => {
+      inFlight -= 1;
+      if (stream.isPaused() && inFlight < LIMITS.requestsInFlight / 2) stream.resume();
+    };
     // Tells the bridge at once that it is connected.
     stream.sendMetadata(new Metadata());
-    streams.set(stream, write);
+    streams.add(stream);
     const forget = (): void => void streams.delete(stream);
     stream.on('data', (request: ExchangeRequest) => {
       inFlight += 1;
       if (inFlight >= LIMITS.requestsInFlight) stream.pause();
-      submit(request, (result) => {
-        inFlight -= 1;
-        if (stream.isPaused() && inFlight < LIMITS.requestsInFlight / 2) stream.resume();
-        write(responseTo(request, result));
-      });
+      submit(request, (result) => stream.write(responseTo(request, result), taken));
     });
     stream.on('end', () => stream.end());
     stream.on('error', forget);
     stream.on('close', forget);
     stream.on('cancelled', forget);
-    for (const notice of welcome()) write(noticeResponse(notice));
+    for (const notice of welcome()) notify(stream, notice);
+  }
+
+  function notify(stream: Stream, notice: Notice): void {
+    if (stream.writableLength < MAX_UNSENT) stream.write(noticeResponse(notice));
+    // An error event, not destroy(): only that tells the bridge.
+    else stream.emit('error', Object.assign(new Error('the bridge does not take what it is told'), RESOURCE_EXHAUSTED));
   }
 
   function getTwin(call: ServerUnaryCall<GetTwinRequest, GetTwinResponse>, done: sendUnaryData<GetTwinResponse>): void {
@@ -82,23 +89,10 @@ export function createTwinService(options: TwinServiceOptions): TwinService {
   return {
     implementation: { exchange, getTwin },
     notify: (notices) => {
-      for (const write of streams.values()) for (const notice of notices) write(noticeResponse(notice));
+      for (const stream of streams) for (const notice of notices) notify(stream, notice);
     },
     endStreams: () => {
-      for (const stream of streams.keys()) stream.end();
+      for (const stream of streams) stream.end();
     },
-  };
-}
-
-function boundedWriter(stream: Stream): (response: ExchangeResponse) => void {
-  return (response) => {
-    if (stream.destroyed || stream.cancelled) return;
-    if (stream.writableLength >= MAX_UNSENT) {
-      stream.destroy(
-        Object.assign(new Error('the bridge does not take its answers'), { code: status.RESOURCE_EXHAUSTED }),
-      );
-      return;
-    }
-    stream.write(response);
   };
 }

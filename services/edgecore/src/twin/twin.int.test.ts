@@ -32,6 +32,9 @@ interface Site {
 interface Talk {
   update(actual: string): Promise<ExchangeResponse>;
   readonly notices: ExchangeResponse[];
+  /** Stops and goes on reading. */
+  pause(): void;
+  resume(): void;
   end(): void;
 }
 
@@ -111,6 +114,8 @@ function talkTo(client: TwinServiceClient): Talk {
         stream.write(request);
       });
     },
+    pause: () => void stream.pause(),
+    resume: () => void stream.resume(),
     end: () => stream.end(),
   };
 }
@@ -219,6 +224,21 @@ describe('the disk', () => {
       );
       expect(answered).toEqual(Array.from({ length: 200 }, (_, n) => String(n)));
       expect(talk.notices[0]?.result).toMatchObject({ $case: 'twinDelta', value: { delta: { rpm: '1500' } } });
+      talk.end();
+    }));
+
+  test('a bridge that does not read for a while is answered in full when it does', () =>
+    withSite(async (site) => {
+      site.edgecore.putModel(pumpModel);
+      site.edgecore.putDevice(deviceOf('pump-1', [{ name: 'rpm' }]));
+      await until(knows(site));
+      const talk = site.talk();
+      await talk.update('0');
+      talk.pause();
+      const answers = Array.from({ length: 6_000 }, (_, n) => talk.update(String(n)));
+      await until(async () => (await site.get()).twins['rpm']?.actual?.value !== '0');
+      talk.resume();
+      expect((await Promise.all(answers)).filter(({ result }) => result?.$case !== 'twinChanged')).toEqual([]);
       talk.end();
     }));
 
