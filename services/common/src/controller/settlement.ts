@@ -5,7 +5,7 @@ import { Done_Outcome } from '@skerry/gen/skerry/link/v1/link';
 import type { Clock } from '../clock.js';
 import { isSkerryError } from '../errors.js';
 import { backoffMs } from '../kube/backoff.js';
-import { isConflict, isKubeError } from '../kube/kube-error.js';
+import { isConflict, isKubeError, type KubeError } from '../kube/kube-error.js';
 import type { Settlement } from '../link/types.js';
 
 export const APPLIED: Settlement = { outcome: Done_Outcome.OUTCOME_APPLIED, code: '', reason: '' };
@@ -34,6 +34,11 @@ export function isPassing(error: unknown): boolean {
   return [401, 408, 429].includes(error.httpStatus) || error.httpStatus >= 500;
 }
 
+/** True for the API server's no, which stays one however often it is asked. */
+export function isRefusal(error: unknown): error is KubeError {
+  return isKubeError(error) && error.httpStatus !== 0 && !isPassing(error);
+}
+
 /**
  * Runs `attempt`, which reads and then writes, until it succeeds or fails for a reason that stays. Throws the latter, or the signal's
  * reason.
@@ -53,8 +58,7 @@ export async function persistently<T>(attempt: (signal: AbortSignal) => Promise<
 
 /** The refusal of the API server as an answer to the edge; anything else is thrown on. */
 export function rejectionOf(error: unknown): Settlement {
-  if (isKubeError(error) && error.httpStatus !== 0)
-    return rejected(error.reason || `Http${error.httpStatus}`, error.message);
+  if (isRefusal(error)) return rejected(error.reason || `Http${error.httpStatus}`, error.message);
   if (isSkerryError(error, 'invalid_argument')) return rejected('Invalid', error.message);
   throw error;
 }

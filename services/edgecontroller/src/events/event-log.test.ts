@@ -77,7 +77,8 @@ describe('event log', () => {
   test.each([
     ['another Pod', event({}, { name: 'db', uid: 'u2' }), 'droppedForeign'],
     ['a successor of its Pod', event({}, { uid: 'u2' }), 'droppedForeign'],
-    ['another node', event({}, { kind: 'Node', name: 'edge-2' }), 'droppedForeign'],
+    ['another node', event({}, { kind: 'Node', namespace: '', name: 'edge-2' }), 'droppedForeign'],
+    ['its node, in a namespace of others', event({}, { kind: 'Node', name: 'edge-1' }), 'droppedForeign'],
     ['a Secret', event({}, { kind: 'Secret', name: 'web' }), 'droppedForeign'],
     ['what was over an hour ago', event({ timestamp: '2026-01-01T10:59:00Z' }), 'droppedOld'],
     ['no known time', event({ timestamp: 'yesterday' }), 'droppedInvalid'],

@@ -3,11 +3,10 @@
 // its own Pods only; what cannot be posted is dropped and counted, because Events are best effort and must not hold up those behind them.
 import type { Clock } from '@skerry/common/clock';
 import { type JsonObject, objectMember, parseJsonObject } from '@skerry/common/controller/json';
-import { persistently, type RetryOptions } from '@skerry/common/controller/settlement';
+import { isRefusal, persistently, type RetryOptions } from '@skerry/common/controller/settlement';
 import { isSkerryError, messageOf, SkerryError } from '@skerry/common/errors';
 import type { KubeClient } from '@skerry/common/kube/client';
 import { type EventInput, postEvent } from '@skerry/common/kube/events';
-import { isKubeError } from '@skerry/common/kube/kube-error';
 import type { LogItem, LogSink } from '@skerry/common/link/types';
 import type { Logger } from '@skerry/common/logger';
 
@@ -58,15 +57,16 @@ export function createEventLog(options: EventLogOptions): EventLog {
         counters.posted += 1;
       }
     } catch (error) {
-      const refused = (isKubeError(error) && error.httpStatus !== 0) || isSkerryError(error, 'invalid_argument');
-      if (!refused) throw error;
+      if (!isRefusal(error) && !isSkerryError(error, 'invalid_argument')) throw error;
       counters.droppedInvalid += 1;
       logger.debug('event dropped', { node, n: item.n, error: messageOf(error) });
     }
   }
 
   async function isOwn({ kind, namespace = '', name, uid = '' }: EventInput['involved']): Promise<boolean> {
-    return kind === 'Node' ? name === node : kind === 'Pod' && (await options.hasPod(namespace, name, uid));
+    // Events on a Node lie where it has its own: no node writes into the namespaces of others.
+    if (kind === 'Node') return name === node && namespace === '';
+    return kind === 'Pod' && (await options.hasPod(namespace, name, uid));
   }
 
   return {
@@ -93,7 +93,7 @@ function parseEvent(payload: Uint8Array, host: string, id: string): EventInput {
   return {
     id,
     involved: {
-      apiVersion: text(involved, 'apiVersion') || 'v1',
+      apiVersion: 'v1',
       kind: text(involved, 'kind'),
       name: text(involved, 'name'),
       ...optional(involved, 'namespace'),
