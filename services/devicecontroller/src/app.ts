@@ -162,6 +162,7 @@ export function createDeviceController(options: DeviceControllerOptions): Device
       link: link.stats(),
       up: ends.counters(),
       writer: writer.stats(),
+      faults: faults.metrics(),
       rejectedByEdges,
       desired: desired.metrics(),
     };

@@ -3,6 +3,7 @@ import { describe, expect, test } from '@jest/globals';
 import { ABSENT } from '@skerry/common/controller/entry';
 import { createFakeKube, turns } from '@skerry/common/controller/testing/fake-kube';
 import type { Device } from '@skerry/common/kube/device-types';
+import { KubeError } from '@skerry/common/kube/kube-error';
 import { EVENTS } from '@skerry/common/kube/resources';
 import type { Entry } from '@skerry/common/link/types';
 import { nullLogger } from '@skerry/common/logger';
@@ -92,5 +93,17 @@ describe('fault events', () => {
       faults.tell(placed, { reason: 'StatusRefused', message: 'too long' });
       await turns();
       expect(kube.list(EVENTS)).toMatchObject([{ reason: 'StatusRefused', message: 'too long' }]);
+    }));
+
+  test('an Event that the API refuses is dropped and counted, not asked for again and again', () =>
+    withFaults(async ({ faults, now, kube }) => {
+      const placed = now.device && placeDevice(now.device, () => true);
+      if (!placed) throw new Error('the device is on a node');
+      kube.before = () => {
+        throw new KubeError('permission_denied', 'the namespace is going', { httpStatus: 403 });
+      };
+      faults.tell(placed, { reason: 'StatusRefused', message: 'too long' });
+      await turns();
+      expect(faults.metrics()).toMatchObject({ dropped: 1, failed: 0, delayed: 0 });
     }));
 });

@@ -1,9 +1,10 @@
 // Tells the user what is wrong with a Device, as Events on it.
 // Invariant: the same fault of the same Device and model is one Event, however often it is found: its name is a hash of all three.
 import type { Clock } from '@skerry/common/clock';
+import { isRefusal } from '@skerry/common/controller/settlement';
 import type { KubeClient } from '@skerry/common/kube/client';
 import { postEvent } from '@skerry/common/kube/events';
-import { createReconciler, type Reconciler } from '@skerry/common/kube/reconciler';
+import { createReconciler, type Reconciler, type ReconcilerMetrics } from '@skerry/common/kube/reconciler';
 import type { Entry } from '@skerry/common/link/types';
 import type { Logger } from '@skerry/common/logger';
 import type { DeviceRecord, PlacedDevice } from '../desired/projections.js';
@@ -23,6 +24,10 @@ export interface FaultEventsOptions {
 export interface FaultEvents extends Reconciler {
   /** An Event about something that was found elsewhere. */
   tell(device: DeviceRecord, fault: Fault): void;
+  metrics(): ReconcilerMetrics & {
+    /** Events that the API refused, or that were one too many. */
+    readonly dropped: number;
+  };
 }
 
 const COMPONENT = 'devicecontroller';
@@ -35,6 +40,7 @@ export function createFaultEvents(options: FaultEventsOptions): FaultEvents {
   const { client, clock, random, logger } = options;
   /** Per device key, what was posted last. */
   const posted = new Map<string, string>();
+  let dropped = 0;
   const told = new Map<string, { readonly device: DeviceRecord; readonly fault: Fault }>();
 
   async function check(key: string, signal: AbortSignal): Promise<undefined> {
@@ -77,7 +83,13 @@ export function createFaultEvents(options: FaultEventsOptions): FaultEvents {
       lastMs: nowMs,
       component: COMPONENT,
     } as const;
-    await postEvent(client, event, { signal });
+    try {
+      await postEvent(client, event, { signal });
+    } catch (error) {
+      if (!isRefusal(error)) throw error;
+      dropped += 1;
+      logger.debug('event dropped', { device: device.name, reason: fault.reason, error: error.message });
+    }
   }
 
   const reconciler = createReconciler({
@@ -91,8 +103,12 @@ export function createFaultEvents(options: FaultEventsOptions): FaultEvents {
   });
   return {
     ...reconciler,
+    metrics: () => ({ ...reconciler.metrics(), dropped }),
     tell(device, fault) {
-      if (told.size >= MAX_TOLD) return;
+      if (told.size >= MAX_TOLD) {
+        dropped += 1;
+        return;
+      }
       const key = `told/${device.uid}/${fault.reason}/${fault.message}`;
       told.set(key, { device, fault });
       reconciler.add(key);

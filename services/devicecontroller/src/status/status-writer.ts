@@ -4,10 +4,10 @@
 // good by the edge's comparison, because `versions` starts empty.
 import { sharedAbortController } from '@skerry/common/abort';
 import type { Clock } from '@skerry/common/clock';
-import { isPassing } from '@skerry/common/controller/settlement';
+import { isRefusal } from '@skerry/common/controller/settlement';
 import { messageOf } from '@skerry/common/errors';
 import type { KubeClient } from '@skerry/common/kube/client';
-import { isKubeError, isNotFound } from '@skerry/common/kube/kube-error';
+import { isNotFound } from '@skerry/common/kube/kube-error';
 import { createLimiter } from '@skerry/common/kube/limiter';
 import { createReconciler, type ReconcileResult, type ReconcilerMetrics } from '@skerry/common/kube/reconciler';
 import type { Component } from '@skerry/common/lifecycle';
@@ -141,8 +141,7 @@ export function createStatusWriter(options: StatusWriterOptions): StatusWriter {
   /** Whether the write took effect is not certain: the API is read again first. Throws what is to be tried again. */
   function failed(target: Target, error: unknown): void {
     target.object = undefined;
-    const refused = isKubeError(error) && error.httpStatus !== 0 && !isPassing(error) && !isNotFound(error);
-    if (refused) {
+    if (isRefusal(error) && !isNotFound(error)) {
       counters.refused += 1;
       target.report = undefined;
       options.onRefused(target.device, error.message);
