@@ -45,7 +45,7 @@ const FROM_STATUS = new Map<number, ErrorCode>(
   Object.entries(TO_STATUS).map(([code, value]) => [value, code as ErrorCode]),
 );
 
-/** What a server answers for a thrown value. Details of unexpected errors stay in the server's log. */
+/** What a server answers for a thrown value. */
 export function toStatus(error: unknown): Pick<StatusObject, 'code' | 'details'> {
   if (isSkerryError(error)) return { code: TO_STATUS[error.code], details: error.message };
   return { code: status.INTERNAL, details: messageOf(error) };
