@@ -9,6 +9,7 @@ interface Bench {
 const benches: Record<string, () => Promise<Bench>> = {
   'edge-memory': () => import('./edge-memory.js'),
   hub: () => import('./hub.js'),
+  link: () => import('./link.js'),
 };
 
 const [name = '', ...flags] = process.argv.slice(2);

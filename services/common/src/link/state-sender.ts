@@ -3,10 +3,10 @@
 // deleted while the source is incomplete, and never on absence alone without a confirmation; Synced is said only when all that a
 // comparison found different has been settled; all sets are bounded by the keys of the two sides and MAX_DIRTY.
 import { Done_Outcome, type InventoryEntry, type KindDigest } from '@skerry/gen/skerry/link/v1/link';
-import { kindOf } from '../keys.js';
 import { asBuffer } from './bytes.js';
+import { type Comparison, diffPage, pageProblem } from './comparison.js';
 import { compareText, kindDigests, unequalKinds, type Versions } from './digest.js';
-import { MAX_KEY_LENGTH, MAX_PAYLOAD_BYTES, MAX_REFERENCES, MAX_VERSION_LENGTH } from './limits.js';
+import { unfitness } from './entry-check.js';
 import type { Body, Entry, Settlement } from './types.js';
 
 export type SenderInput =
@@ -87,14 +87,6 @@ interface Busy {
 interface Rejected {
   readonly version: string;
   readonly theirs: string | undefined;
-}
-
-interface Comparison {
-  readonly kinds: ReadonlySet<string>;
-  after: string;
-  allPages: boolean;
-  /** Different keys that are not settled. */
-  readonly unresolved: Set<string>;
 }
 
 export function createStateSender(view: SenderView): StateSender {
@@ -414,27 +406,13 @@ export function createStateSender(view: SenderView): StateSender {
       return;
     }
     const end = last ? undefined : entries.at(-1)?.key;
-    diff(current, entries, end);
+    for (const { key, wanted, has } of diffPage(view.versions(), current, entries, last))
+      differs(current, key, wanted, has);
     if (end === undefined) current.allPages = true;
     else {
       current.after = end;
       requestPage(current);
     }
-  }
-
-  /** Compares one page, which covers the keys over `after` up to and including `end`. */
-  function diff(current: Comparison, entries: readonly InventoryEntry[], end: string | undefined): void {
-    const mine = new Map<string, string>();
-    for (const [key, version] of view.versions()) {
-      const inPage = compareText(key, current.after) > 0 && (end === undefined || compareText(key, end) <= 0);
-      if (inPage && current.kinds.has(kindOf(key))) mine.set(key, version);
-    }
-    for (const { key, version } of entries) {
-      const wanted = mine.get(key);
-      mine.delete(key);
-      if (wanted !== version) differs(current, key, wanted, version);
-    }
-    for (const [key, version] of mine) differs(current, key, version, undefined);
   }
 
   function differs(current: Comparison, key: string, wanted: string | undefined, has: string | undefined): void {
@@ -456,36 +434,4 @@ export function createStateSender(view: SenderView): StateSender {
 
 function allKinds(mine: readonly KindDigest[], theirs: readonly KindDigest[]): string[] {
   return [...new Set([...mine, ...theirs].map((kind) => kind.kind))].sort(compareText);
-}
-
-/** Pages are sorted, beyond the one before, and only of the kinds that were asked for. */
-function pageProblem(
-  entries: readonly InventoryEntry[],
-  last: boolean,
-  { after, kinds }: Comparison,
-): string | undefined {
-  if (!last && entries.length === 0) return 'an inventory page is empty and not the last';
-  let previous = after;
-  for (const { key } of entries) {
-    if (compareText(key, previous) <= 0) return 'an inventory page is not sorted';
-    if (!kinds.has(kindOf(key))) return 'an inventory page holds a kind that was not asked for';
-    previous = key;
-  }
-  return undefined;
-}
-
-/** Why an entry cannot travel, as a settlement. */
-function unfitness(key: string, entry: Entry): Settlement | undefined {
-  const rejectedWith = (code: string, reason: string): Settlement => ({
-    outcome: Done_Outcome.OUTCOME_REJECTED,
-    code,
-    reason,
-  });
-  if (key.length > MAX_KEY_LENGTH || entry.version.length > MAX_VERSION_LENGTH)
-    return rejectedWith('KeyTooLong', `keys end at ${MAX_KEY_LENGTH} and versions at ${MAX_VERSION_LENGTH} characters`);
-  if (entry.payload.length > MAX_PAYLOAD_BYTES)
-    return rejectedWith('TooLarge', `${entry.payload.length} bytes are over the link's ${MAX_PAYLOAD_BYTES}`);
-  if (entry.references.length > MAX_REFERENCES)
-    return rejectedWith('TooManyReferences', `${entry.references.length} are over the link's ${MAX_REFERENCES}`);
-  return undefined;
 }
