@@ -7,6 +7,7 @@ import { messageOf, SkerryError } from '@skerry/common/errors';
 import type { LogItem, LogSource } from '@skerry/common/link/types';
 import type { Logger } from '@skerry/common/logger';
 import { syncFolder } from '../disk/files.js';
+import { createGroupCommit } from '../disk/group-commit.js';
 import { encodeRecord, HEADER_BYTES } from './record.js';
 import { openFolder, type Segment, segmentPath, writeCursor } from './segment-folder.js';
 import { readSegment, type SegmentPosition } from './segment-reader.js';
@@ -45,11 +46,11 @@ export interface SegmentLog extends LogSource {
   close(): Promise<void>;
 }
 
-interface Waiting {
+interface Append {
   readonly payloads: readonly Uint8Array[];
   readonly bytes: number;
-  readonly resolve: (n: bigint) => void;
-  readonly reject: (error: unknown) => void;
+  /** Number of its last entry, once it is written. */
+  last: bigint;
 }
 
 export async function createSegmentLog(options: SegmentLogOptions): Promise<SegmentLog> {
@@ -66,9 +67,8 @@ export async function createSegmentLog(options: SegmentLogOptions): Promise<Segm
   let cursorWrite = Promise.resolve();
   let current: FileHandle | undefined;
   let position: SegmentPosition | undefined;
-  const waiting: Waiting[] = [];
+  const groups = createGroupCommit({ write: writeOrSeal, take: fittingASegment });
   let waitingBytes = 0;
-  let writing: Promise<void> | undefined;
   let closed = false;
   let dropped = 0n;
   let failedAppends = 0;
@@ -89,33 +89,13 @@ export async function createSegmentLog(options: SegmentLogOptions): Promise<Segm
       return Promise.reject(new SkerryError('resource_exhausted', `log ${stream} is waiting for the disk: try again`));
     }
     if (payloads.length === 0) return Promise.resolve(last());
-    return new Promise((resolve, reject) => {
-      waiting.push({ payloads, bytes, resolve, reject });
-      waitingBytes += bytes;
-      writing ??= drain();
-    });
+    const item: Append = { payloads, bytes, last: 0n };
+    waitingBytes += bytes;
+    return groups.add(item).then(() => item.last);
   }
 
-  async function drain(): Promise<void> {
-    // Lets callers of the same turn join the first group.
-    await Promise.resolve();
-    while (waiting.length > 0) {
-      const group = takeGroup();
-      try {
-        await writeGroup(group);
-      } catch (error) {
-        failedAppends += group.length;
-        await sealAfterFailure(error);
-        const failure = new SkerryError('unavailable', `log ${stream} could not be written: ${messageOf(error)}`);
-        for (const item of group) item.reject(failure);
-      }
-    }
-    // In the same turn as the last look: an append either joined the loop or starts a new one.
-    writing = undefined;
-  }
-
-  /** At least one; together no more than a segment may hold. */
-  function takeGroup(): Waiting[] {
+  /** How many go together: one always fits. */
+  function fittingASegment(waiting: readonly Append[]): number {
     let count = 0;
     let bytes = 0;
     for (const item of waiting) {
@@ -123,11 +103,21 @@ export async function createSegmentLog(options: SegmentLogOptions): Promise<Segm
       bytes += item.bytes;
       count += 1;
     }
-    waitingBytes -= bytes;
-    return waiting.splice(0, count);
+    return count;
   }
 
-  async function writeGroup(group: readonly Waiting[]): Promise<void> {
+  async function writeOrSeal(group: readonly Append[]): Promise<void> {
+    waitingBytes -= group.reduce((sum, item) => sum + item.bytes, 0);
+    try {
+      await writeGroup(group);
+    } catch (error) {
+      failedAppends += group.length;
+      await sealAfterFailure(error);
+      throw new SkerryError('unavailable', `log ${stream} could not be written: ${messageOf(error)}`, { cause: error });
+    }
+  }
+
+  async function writeGroup(group: readonly Append[]): Promise<void> {
     const first = nextN;
     const timeMs = steadyNow();
     const records = group
@@ -144,7 +134,7 @@ export async function createSegmentLog(options: SegmentLogOptions): Promise<Segm
     let n = first - 1n;
     for (const item of group) {
       n += BigInt(item.payloads.length);
-      item.resolve(n);
+      item.last = n;
     }
   }
 
@@ -190,7 +180,7 @@ export async function createSegmentLog(options: SegmentLogOptions): Promise<Segm
 
   async function read(after: bigint, maxReadBytes: number): Promise<readonly LogItem[]> {
     // The bounds are moved by appends only while entries flow; a silent log ages when it is looked at.
-    if (!writing) await enforceBounds(0);
+    if (!groups.busy()) await enforceBounds(0);
     const items: LogItem[] = [];
     let room = maxReadBytes;
     let expected = after + 1n;
@@ -244,7 +234,7 @@ export async function createSegmentLog(options: SegmentLogOptions): Promise<Segm
   async function close(): Promise<void> {
     closed = true;
     cursorTimer?.cancel();
-    await writing;
+    await groups.idle();
     if (cursor > found.cursor) keepCursor();
     await cursorWrite;
     await closeCurrent();

@@ -4,6 +4,7 @@ import type { Clock } from '@skerry/common/clock';
 import { messageOf, SkerryError } from '@skerry/common/errors';
 import type { Entry } from '@skerry/common/link/types';
 import type { Logger } from '@skerry/common/logger';
+import { createGroupCommit } from '../disk/group-commit.js';
 import type { Change, Document, DocumentBackend, EntryListener, MetaStats, MetaStore, Origin, Space } from './types.js';
 
 /** Changes that may wait for the disk. */
@@ -17,12 +18,6 @@ export interface MetaStoreOptions {
 
 export interface OpenedMetaStore extends MetaStore {
   readonly origin: Origin;
-}
-
-interface Waiting {
-  readonly changes: readonly Change[];
-  readonly resolve: () => void;
-  readonly reject: (error: unknown) => void;
 }
 
 /** Opens the backend and reads everything. Throws what `DocumentBackend.open` throws. */
@@ -42,9 +37,8 @@ export async function openMetaStore(options: MetaStoreOptions): Promise<OpenedMe
 
   const listeners = new Set<EntryListener>();
   const counters = { commits: 0, groups: 0, failedCommits: 0 };
-  let waiting: Waiting[] = [];
+  const groups = createGroupCommit({ write: writeGroup });
   let waitingChanges = 0;
-  let writing: Promise<void> | undefined;
   let closed = false;
 
   function commit(changes: readonly Change[]): Promise<void> {
@@ -55,43 +49,23 @@ export async function openMetaStore(options: MetaStoreOptions): Promise<OpenedMe
         new SkerryError('resource_exhausted', `${waitingChanges} changes already wait for the disk: try again later`),
       );
     }
-    return new Promise((resolve, reject) => {
-      waiting.push({ changes, resolve, reject });
-      waitingChanges += changes.length;
-      writing ??= drain();
-    });
+    waitingChanges += changes.length;
+    return groups.add(changes);
   }
 
-  async function drain(): Promise<void> {
-    // Lets callers of the same turn join the first group.
-    await Promise.resolve();
-    while (waiting.length > 0) {
-      const group = waiting;
-      waiting = [];
-      waitingChanges = 0;
-      await writeGroup(group);
-    }
-    // In the same turn as the last look: a commit either joined the loop or starts a new one.
-    writing = undefined;
-  }
-
-  async function writeGroup(group: readonly Waiting[]): Promise<void> {
-    const changes = group.flatMap((item) => item.changes);
+  async function writeGroup(group: ReadonlyArray<readonly Change[]>): Promise<void> {
+    waitingChanges = 0;
+    const changes = group.flat();
     try {
       await backend.write(newestPerDocument(changes));
     } catch (error) {
       counters.failedCommits += group.length;
       logger.error('meta store write failed', { changes: changes.length, error: messageOf(error) });
-      const failure = new SkerryError('unavailable', `the meta store could not write: ${messageOf(error)}`, {
-        cause: error,
-      });
-      for (const item of group) item.reject(failure);
-      return;
+      throw new SkerryError('unavailable', `the meta store could not write: ${messageOf(error)}`, { cause: error });
     }
     counters.groups += 1;
     counters.commits += group.length;
     for (const change of changes) apply(change);
-    for (const item of group) item.resolve();
   }
 
   function apply(change: Change): void {
@@ -114,7 +88,7 @@ export async function openMetaStore(options: MetaStoreOptions): Promise<OpenedMe
     stats: (): MetaStats => ({ ...counters, entries: spaces.desired.size, quarantined: loaded.quarantined }),
     async close() {
       closed = true;
-      await writing;
+      await groups.idle();
       await backend.close();
     },
   };

@@ -8,6 +8,7 @@ import { messageOf, SkerryError } from '@skerry/common/errors';
 import type { Logger } from '@skerry/common/logger';
 import Datastore from 'nedb-promises';
 import { privateFolder } from '../disk/files.js';
+import { createGroupCommit } from '../disk/group-commit.js';
 import { checkDataFile } from './check-data-file.js';
 import { decodeLine, encodeLine } from './line-file.js';
 
@@ -66,17 +67,6 @@ interface StoredDocument {
 /** nedb compares every removed document with every id of a query, so queries stay short. */
 const REMOVE_AT_ONCE = 64;
 
-interface Group {
-  readonly changes: Map<string, string | undefined>;
-  readonly done: PromiseWithResolvers;
-}
-
-interface PromiseWithResolvers {
-  readonly promise: Promise<void>;
-  resolve(): void;
-  reject(error: unknown): void;
-}
-
 interface Live {
   readonly number: number;
   readonly bytes: number;
@@ -96,11 +86,10 @@ export function createDurableStore(options: DurableStoreOptions): DurableStore {
   let lastNumber = 0;
   let appendedBytes = 0;
   let liveBytes = 0;
-  let waiting: Group | undefined;
-  let writer: Promise<void> | undefined;
+  const groups = createGroupCommit({ write: writeGroup });
 
   async function load(): Promise<LoadReport> {
-    await writer;
+    await groups.idle();
     await release();
     await privateFolder(dirname(file));
     const check = await checkDataFile(file, options.nowMs());
@@ -143,34 +132,18 @@ export function createDurableStore(options: DurableStoreOptions): DurableStore {
 
   function commit(changes: readonly Change[]): Promise<void> {
     counts.commits += 1;
-    waiting ??= { changes: new Map(), done: withResolvers() };
-    const group = waiting;
-    for (const { key, value } of changes) group.changes.set(key, value);
-    writer ??= writeGroups();
-    return group.done.promise;
+    return groups.add(changes);
   }
 
-  async function writeGroups(): Promise<void> {
-    // Lets every commit of this turn of the event loop join the group.
-    await Promise.resolve();
-    for (let group = waiting; group !== undefined; group = waiting) {
-      waiting = undefined;
-      await writeGroup(group);
-    }
-    // In the same turn as the last look at `waiting`: a commit that comes later starts a writer of its own.
-    writer = undefined;
-  }
-
-  async function writeGroup(group: Group): Promise<void> {
+  async function writeGroup(group: ReadonlyArray<readonly Change[]>): Promise<void> {
     try {
-      await write(group.changes);
-      group.done.resolve();
+      await write(new Map(group.flat().map(({ key, value }) => [key, value])));
     } catch (error) {
       counts.failures += 1;
       await release().catch(() => {});
       logger.error('cannot write the store', { file, error: messageOf(error) });
       const advice = `cannot write ${file}: ${messageOf(error)}; free or repair the disk`;
-      group.done.reject(new SkerryError('unavailable', advice, { cause: error }));
+      throw new SkerryError('unavailable', advice, { cause: error });
     }
   }
 
@@ -228,7 +201,7 @@ export function createDurableStore(options: DurableStoreOptions): DurableStore {
   }
 
   async function close(): Promise<void> {
-    await writer;
+    await groups.idle();
     await release();
   }
 
@@ -244,14 +217,4 @@ async function removeDocuments(db: Datastore<StoredDocument>, ids: readonly stri
 /** Roughly the line's length: what matters is that growth is seen. */
 function sizeOf(key: string, value: string): number {
   return key.length + value.length + 64;
-}
-
-function withResolvers(): PromiseWithResolvers {
-  let resolve: () => void = () => {};
-  let reject: (error: unknown) => void = () => {};
-  const promise = new Promise<void>((yes, no) => {
-    resolve = yes;
-    reject = no;
-  });
-  return { promise, resolve, reject };
 }
