@@ -30,21 +30,37 @@ export interface Nodes extends Pick<Reflector<NodeRecord>, 'name' | 'start' | 's
   isAutonomous(name: string): boolean;
 }
 
+/** Cloud nodes come and go with load; so many names are remembered in case one comes back as an edge. */
+const MAX_FORMER = 10_000;
 const CLOUD_NODE: NodeRecord = { edge: false, autonomous: false, conditions: new Map() };
 
 export function createNodes(options: NodesOptions): Nodes {
   const { client, clock, random, logger } = options;
   let known = false;
+  /** Names that were cloud nodes: Pods of theirs that came before the news of the node were not kept. The oldest stands first. */
+  const formerCloud = new Set<string>();
+
+  function removed(name: string, { edge }: NodeRecord): void {
+    if (edge) return;
+    formerCloud.add(name);
+    for (const oldest of formerCloud) {
+      if (formerCloud.size <= MAX_FORMER) break;
+      formerCloud.delete(oldest);
+    }
+  }
+
   const reflector = createReflector<Node, NodeRecord>({
     client,
     resource: NODES,
     project: nodeRecord,
     handler: {
       upsert(name, node, previous) {
-        if (previous && previous.edge !== node.edge) options.onRolesChanged();
+        const wasCloud = formerCloud.delete(name) || previous?.edge === false;
+        const wasEdge = previous?.edge === true;
+        if (node.edge ? wasCloud : wasEdge) options.onRolesChanged();
         options.onChanged(name, node, previous);
       },
-      remove: () => {},
+      remove: (name, _uid, last) => removed(name, last),
       synced: () => {
         if (!known) options.onRolesChanged();
         known = true;
