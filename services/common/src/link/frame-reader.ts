@@ -8,6 +8,8 @@ type Body = NonNullable<Frame['body']>;
 const NO_BYTES = Buffer.alloc(0);
 /** Longer numbers are left to the generated code. */
 const MAX_VARINT_BYTES = 7;
+/** What does not fit a field's 32 bits is cut by rules of its own. */
+const MAX_SMALL = 2 ** 31 - 1;
 
 /** Tags: field number * 8 + wire type (0 number, 2 bytes). */
 const TAG = { credit: 162, chunk: 170, put: 242, done: 258 } as const;
@@ -36,7 +38,7 @@ export class FrameReader {
       const tag = this.#varint();
       if (tag === 8) frame.seq = BigInt(this.#varint());
       else if (tag === 16) frame.ack = BigInt(this.#varint());
-      else if (tag === 24) frame.lane = this.#varint();
+      else if (tag === 24) frame.lane = this.#small();
       else if (tag === 34) frame.node = this.#text();
       else frame.body = this.#body(tag);
     }
@@ -74,7 +76,7 @@ export class FrameReader {
       if (tag === 10) put.key = this.#text();
       else if (tag === 18) put.version = this.#text();
       else if (tag === 26) put.payload = this.#data();
-      else if (tag === 32) put.absent = this.#varint() !== 0;
+      else if (tag === 32) put.absent = this.#small() !== 0;
       else if (tag === 42) put.references.push(this.#text());
       else if (tag === 48) put.shardEpoch = BigInt(this.#varint());
       else if (tag === 58) put.encoding = this.#text();
@@ -89,7 +91,7 @@ export class FrameReader {
       const tag = this.#varint();
       if (tag === 10) done.key = this.#text();
       else if (tag === 18) done.version = this.#text();
-      else if (tag === 24) done.outcome = this.#varint();
+      else if (tag === 24) done.outcome = this.#small();
       else if (tag === 34) done.code = this.#text();
       else if (tag === 42) done.reason = this.#text();
       else this.#unusual = true;
@@ -102,7 +104,7 @@ export class FrameReader {
     while (this.#more(end)) {
       const tag = this.#varint();
       if (tag === 10) chunk.data = this.#data();
-      else if (tag === 16) chunk.last = this.#varint() !== 0;
+      else if (tag === 16) chunk.last = this.#small() !== 0;
       else this.#unusual = true;
     }
     return chunk;
@@ -111,7 +113,7 @@ export class FrameReader {
   #credit(end: number): Credit {
     const credit: Credit = { bytes: 0 };
     while (this.#more(end)) {
-      if (this.#varint() === 8) credit.bytes = this.#varint();
+      if (this.#varint() === 8) credit.bytes = this.#small();
       else this.#unusual = true;
     }
     return credit;
@@ -144,6 +146,13 @@ export class FrameReader {
     const text = this.#bytes.toString('utf8', this.#at, end);
     this.#at = end;
     return text;
+  }
+
+  /** A number of a field of 32 bits. */
+  #small(): number {
+    const value = this.#varint();
+    if (value > MAX_SMALL) this.#unusual = true;
+    return value;
   }
 
   #varint(): number {

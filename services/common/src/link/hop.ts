@@ -73,10 +73,7 @@ export class Hop {
     if (this.#queue.bytes() === 0) return undefined;
     const control = this.#queue.takeControl();
     if (control) return this.#number(control, frameCost(control.body));
-    if (this.#inFlightBytes >= this.#window.bytes()) {
-      this.#window.limited();
-      return undefined;
-    }
+    if (this.#inFlightBytes >= this.#window.bytes()) return undefined;
     const envelope = this.#queue.take();
     return envelope && this.#number(envelope, frameCost(envelope.body));
   }

@@ -1,7 +1,7 @@
 // How much of a hop may be in flight: about one second of the measured ack rate, so that a slow link stays responsive (a new control
 // frame waits a second at most) and a fast one is kept full.
-// Invariants: always between MIN_WINDOW_BYTES and MAX_WINDOW_BYTES; it only shrinks on samples in which the window itself was the limit;
-// a link that ran idle says nothing about its rate.
+// Invariants: always between MIN_WINDOW_BYTES and MAX_WINDOW_BYTES; a link that runs idle says nothing about its rate. A sender that sends
+// little also makes it small, which costs it nothing: it grows by (1 s / round trip) with each sample that fills it.
 import { MAX_WINDOW_BYTES, MIN_WINDOW_BYTES } from './limits.js';
 
 /** Shortest time over which a rate is measured. */
@@ -14,7 +14,6 @@ export class Window {
   /** Undefined after an idle time: the next sample begins with the next acknowledgement. */
   #sampleStartMs: number | undefined;
   #sampleBytes = 0;
-  #wasLimited = false;
 
   constructor(nowMs: () => number) {
     this.#nowMs = nowMs;
@@ -22,11 +21,6 @@ export class Window {
 
   bytes(): number {
     return this.#size;
-  }
-
-  /** Frames had to wait for the window. */
-  limited(): void {
-    this.#wasLimited = true;
   }
 
   /** `idle`: nothing is in flight any more and nothing waits. The clock is read only while the link is busy. */
@@ -44,14 +38,12 @@ export class Window {
     const elapsedMs = nowMs - this.#sampleStartMs;
     if (elapsedMs < SAMPLE_MS) return;
     const rate = (this.#sampleBytes * TARGET_MS) / elapsedMs;
-    const target = Math.min(Math.max(rate, MIN_WINDOW_BYTES), MAX_WINDOW_BYTES);
-    if (this.#wasLimited || target > this.#size) this.#size = target;
+    this.#size = Math.min(Math.max(rate, MIN_WINDOW_BYTES), MAX_WINDOW_BYTES);
     this.#restart(nowMs);
   }
 
   #restart(nowMs: number): void {
     this.#sampleStartMs = nowMs;
     this.#sampleBytes = 0;
-    this.#wasLimited = false;
   }
 }
