@@ -7,7 +7,7 @@ import { systemCode } from '@skerry/common/errors';
 
 const QUARANTINE_MARK = '.quarantined-';
 /** Quarantined copies that are kept of one file; older ones are removed. */
-export const QUARANTINE_KEEP = 3;
+const QUARANTINE_KEEP = 3;
 
 /** Replaces `path` with `data`: a reader sees the old content or the new one. */
 export async function writeFileAtomic(path: string, data: string | Uint8Array, mode = 0o600): Promise<void> {

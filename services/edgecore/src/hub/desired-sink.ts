@@ -26,7 +26,7 @@ export interface DesiredSink extends StateSink {
 
 const APPLIED: Settlement = { outcome: Done_Outcome.OUTCOME_APPLIED, code: '', reason: '' };
 
-export const syncedRecord = (controller: string): string => `synced/${controller}`;
+const syncedRecord = (controller: string): string => `synced/${controller}`;
 const epochRecord = (controller: string): string => `epoch/${controller}`;
 
 /** After a part of the store was lost: its absences mean nothing until the cloud has sent a full set. */

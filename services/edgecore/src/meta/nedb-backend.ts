@@ -7,10 +7,10 @@ import { dirname } from 'node:path';
 import type { Clock } from '@skerry/common/clock';
 import { isSkerryError, messageOf, SkerryError, systemCode } from '@skerry/common/errors';
 import type { Logger } from '@skerry/common/logger';
-import Datastore from 'nedb-promises';
 import { acquireExclusive, type Exclusive } from '../disk/exclusive.js';
 import { privateFolder, quarantine, quarantineCopy, syncFolder } from '../disk/files.js';
-import { decodeLine, encodeLine, inspectFile, SCHEMA_ID } from '../store/line-file.js';
+import { inspectFile, SCHEMA_ID } from '../store/line-file.js';
+import { type NedbFile, nedbFile } from '../store/nedb-file.js';
 import { decodeDocument, encodeDocument, type NedbDocument } from './nedb-document.js';
 import { createSealer, loadStoreKey, type Sealer } from './seal.js';
 import type { Document, DocumentBackend, Loaded, Origin } from './types.js';
@@ -31,13 +31,11 @@ export interface NedbBackendOptions {
   readonly compactAtBytes?: number;
 }
 
-type Database = ReturnType<typeof Datastore.create> & { compactDatafileAsync(): Promise<void> };
-
 export function createNedbBackend(options: NedbBackendOptions): DocumentBackend {
   const { file, clock, logger, compactAtBytes = COMPACT_AT_BYTES } = options;
   let lock: Exclusive | undefined;
   let sealer: Sealer | undefined;
-  let database: Database | undefined;
+  let database: NedbFile<NedbDocument> | undefined;
   let handle: FileHandle | undefined;
   let sizeAfterRewrite = 0;
   let damaged = false;
@@ -72,9 +70,9 @@ export function createNedbBackend(options: NedbBackendOptions): DocumentBackend 
 
   /** Undefined when a document cannot be decoded. */
   async function readDocuments(opener: Sealer): Promise<Document[] | undefined> {
-    database = openDatabase(file);
+    database = nedbFile<NedbDocument>(file);
     await database.load();
-    const found = (await database.find({})) as NedbDocument[];
+    const found = await database.find({});
     try {
       return found.filter(({ _id }) => _id !== SCHEMA_ID).map((document) => decodeDocument(document, opener));
     } catch (error) {
@@ -133,16 +131,6 @@ export function createNedbBackend(options: NedbBackendOptions): DocumentBackend 
   }
 
   return { open: openStore, write, close };
-}
-
-function openDatabase(filename: string): Database {
-  return Datastore.create({
-    filename,
-    corruptAlertThreshold: 0,
-    afterSerialization: encodeLine,
-    beforeDeserialization: decodeLine,
-    modes: { fileMode: 0o600, dirMode: 0o700 },
-  } as Parameters<typeof Datastore.create>[0]) as Database;
 }
 
 /** Brings the file into a state that nedb loads without loss, and tells what happened to it. */

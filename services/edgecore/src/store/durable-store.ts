@@ -6,11 +6,10 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { messageOf, SkerryError } from '@skerry/common/errors';
 import type { Logger } from '@skerry/common/logger';
-import Datastore from 'nedb-promises';
 import { privateFolder } from '../disk/files.js';
 import { createGroupCommit } from '../disk/group-commit.js';
 import { checkDataFile } from './check-data-file.js';
-import { decodeLine, encodeLine } from './line-file.js';
+import { type NedbFile, nedbFile } from './nedb-file.js';
 
 /** `value` undefined deletes the key. */
 export interface Change {
@@ -73,7 +72,7 @@ interface Live {
 }
 
 interface OpenFile {
-  readonly db: Datastore<StoredDocument>;
+  readonly db: NedbFile<StoredDocument>;
   readonly handle: FileHandle;
 }
 
@@ -102,14 +101,8 @@ export function createDurableStore(options: DurableStoreOptions): DurableStore {
     return { entries, created: !check.existed, corrupt: check.corrupt };
   }
 
-  async function openDatastore(): Promise<{ db: Datastore<StoredDocument>; entries: Map<string, string> }> {
-    const db = Datastore.create({
-      filename: file,
-      corruptAlertThreshold: 0,
-      afterSerialization: encodeLine,
-      beforeDeserialization: decodeLine,
-      modes: { fileMode: 0o600, dirMode: 0o700 },
-    } as Parameters<typeof Datastore.create>[0]) as Datastore<StoredDocument>;
+  async function openDatastore(): Promise<{ db: NedbFile<StoredDocument>; entries: Map<string, string> }> {
+    const db = nedbFile<StoredDocument>(file);
     await db.load();
     const entries = new Map<string, string>();
     const superseded: string[] = [];
@@ -208,7 +201,7 @@ export function createDurableStore(options: DurableStoreOptions): DurableStore {
   return { load, commit, close, stats: () => ({ keys: live.size, ...counts }) };
 }
 
-async function removeDocuments(db: Datastore<StoredDocument>, ids: readonly string[]): Promise<void> {
+async function removeDocuments(db: NedbFile<StoredDocument>, ids: readonly string[]): Promise<void> {
   for (let from = 0; from < ids.length; from += REMOVE_AT_ONCE) {
     await db.remove({ _id: { $in: ids.slice(from, from + REMOVE_AT_ONCE) } }, { multi: true });
   }

@@ -1,6 +1,6 @@
 // Whether this node can honour a Pod, decided once, before anything of it starts.
 // Invariant: the answer names every field in the way of it, so that one edit of the Pod is enough.
-import { posix } from 'node:path';
+import { mountPoint } from '../mount-point.js';
 import type { RuntimeProfile } from '../runtime/runtime.js';
 import { podSpec } from './fields.js';
 import { type Violation, violations } from './rules.js';
@@ -92,12 +92,6 @@ function overlaps(container: ContainerDef, path: string): Violation[] {
     if (outer === undefined) return [];
     return [{ path: `${path}.volumeMounts[${i}].mountPath`, because: `it lies in the volume at ${outer}` }];
   });
-}
-
-/** A path of a container, absolute and without dots. */
-export function mountPoint(path: string): string {
-  const normal = posix.normalize(`/${path}`);
-  return normal.length > 1 && normal.endsWith('/') ? normal.slice(0, -1) : normal;
 }
 
 const isDnsLabel = (name: string): boolean => /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/.test(name);

@@ -57,30 +57,30 @@ const unconfined = (what: string): Rule =>
       : `${what} cannot be enforced: ${NO_ISOLATION}`,
   );
 
-export const keyToPath: Fields<V1KeyToPath> = { key: supported(), mode: supported(), path: supported() };
+const keyToPath: Fields<V1KeyToPath> = { key: supported(), mode: supported(), path: supported() };
 
-export const configMapVolume: Fields<V1ConfigMapVolumeSource> = {
+const configMapVolume: Fields<V1ConfigMapVolumeSource> = {
   name: supported(),
   items: list(keyToPath),
   defaultMode: supported(),
   optional: supported(),
 };
 
-export const secretVolume: Fields<V1SecretVolumeSource> = {
+const secretVolume: Fields<V1SecretVolumeSource> = {
   secretName: supported(),
   items: list(keyToPath),
   defaultMode: supported(),
   optional: supported(),
 };
 
-export const emptyDirVolume: Fields<V1EmptyDirVolumeSource> = {
+const emptyDirVolume: Fields<V1EmptyDirVolumeSource> = {
   medium: refused('only the node’s disk is supported as medium; remove it'),
   sizeLimit: refused('the size of an emptyDir cannot be enforced; remove it'),
 };
 
-export const hostPathVolume: Fields<V1HostPathVolumeSource> = { path: supported(), type: supported('all types') };
+const hostPathVolume: Fields<V1HostPathVolumeSource> = { path: supported(), type: supported('all types') };
 
-export const volume: Fields<V1Volume> = {
+const volume: Fields<V1Volume> = {
   name: supported(),
   configMap: object(configMapVolume),
   secret: object(secretVolume),
@@ -116,7 +116,7 @@ export const volume: Fields<V1Volume> = {
   vsphereVolume: NO_VOLUME_TYPE,
 };
 
-export const volumeMount: Fields<V1VolumeMount> = {
+const volumeMount: Fields<V1VolumeMount> = {
   name: supported(),
   mountPath: supported(),
   readOnly: supported('on a runtime that shares the host only for configMap and secret volumes (see docs/engine.md)'),
@@ -126,7 +126,7 @@ export const volumeMount: Fields<V1VolumeMount> = {
   subPathExpr: NO_SUB_PATH,
 };
 
-export const objectField: Fields<V1ObjectFieldSelector> = {
+const objectField: Fields<V1ObjectFieldSelector> = {
   apiVersion: only(['v1'], 'only apiVersion v1 is supported'),
   fieldPath: checked('the paths that Kubernetes allows in env', (value) =>
     typeof value === 'string' && FIELD_PATHS.some((pattern) => pattern.test(value))
@@ -143,14 +143,14 @@ const FIELD_PATHS = [
   /^status\.(hostIP|hostIPs|podIP|podIPs)$/,
 ];
 
-export const keySelector: Fields<V1ConfigMapKeySelector> = {
+const keySelector: Fields<V1ConfigMapKeySelector> = {
   name: supported(),
   key: supported(),
   optional: supported(),
 };
-export const envSource: Fields<V1ConfigMapEnvSource> = { name: supported(), optional: supported() };
+const envSource: Fields<V1ConfigMapEnvSource> = { name: supported(), optional: supported() };
 
-export const envVarSource: Fields<V1EnvVarSource> = {
+const envVarSource: Fields<V1EnvVarSource> = {
   configMapKeyRef: object(keySelector),
   secretKeyRef: object(keySelector),
   fieldRef: object(objectField),
@@ -158,15 +158,15 @@ export const envVarSource: Fields<V1EnvVarSource> = {
   fileKeyRef: refused('variables from files are not supported; write the value'),
 };
 
-export const envVar: Fields<V1EnvVar> = { name: supported(), value: supported(), valueFrom: object(envVarSource) };
+const envVar: Fields<V1EnvVar> = { name: supported(), value: supported(), valueFrom: object(envVarSource) };
 
-export const envFrom: Fields<V1EnvFromSource> = {
+const envFrom: Fields<V1EnvFromSource> = {
   configMapRef: object(envSource),
   secretRef: object(envSource),
   prefix: supported(),
 };
 
-export const containerPort: Fields<V1ContainerPort> = {
+const containerPort: Fields<V1ContainerPort> = {
   containerPort: ignored('told to people; the workload itself listens on the host’s network'),
   name: ignored('told to people'),
   protocol: ignored('told to people'),
@@ -174,13 +174,13 @@ export const containerPort: Fields<V1ContainerPort> = {
   hostPort: ignored('equal to containerPort, which Kubernetes checks, on the host’s network'),
 };
 
-export const resources: Fields<V1ResourceRequirements> = {
+const resources: Fields<V1ResourceRequirements> = {
   requests: supported('counted by the scheduler'),
   limits: isolatedOnly(`limits cannot be enforced: ${NO_ISOLATION}; use requests only`),
   claims: refused('resource claims are not supported; remove them'),
 };
 
-export const securityContext: Fields<V1SecurityContext> = {
+const securityContext: Fields<V1SecurityContext> = {
   runAsUser: user,
   runAsGroup: group,
   runAsNonRoot: nonRoot,
@@ -197,7 +197,7 @@ export const securityContext: Fields<V1SecurityContext> = {
   windowsOptions: refused('this is a Linux node'),
 };
 
-export const podSecurityContext: Fields<V1PodSecurityContext> = {
+const podSecurityContext: Fields<V1PodSecurityContext> = {
   runAsUser: user,
   runAsGroup: group,
   runAsNonRoot: nonRoot,
@@ -213,7 +213,7 @@ export const podSecurityContext: Fields<V1PodSecurityContext> = {
   windowsOptions: refused('this is a Linux node'),
 };
 
-export const container: Fields<V1Container> = {
+const container: Fields<V1Container> = {
   name: supported(),
   image: supported('a runtime that runs commands on the host does not pull it; imageID says so'),
   imagePullPolicy: ignored('no runtime of this version pulls images'),

@@ -39,7 +39,7 @@ export const initContainers = (pod: Pod): readonly ContainerDef[] => pod.spec.in
 
 export const restartPolicyOf = (pod: Pod): string => pod.spec.restartPolicy ?? 'Always';
 
-export const DEFAULT_GRACE_SECONDS = 30;
+const DEFAULT_GRACE_SECONDS = 30;
 
 /** How long the Pod's containers have between SIGTERM and SIGKILL. Kubernetes' minimum of a second keeps SIGTERM meaningful. */
 export function graceMsOf(pod: Pod): number {

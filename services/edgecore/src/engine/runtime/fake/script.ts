@@ -2,7 +2,7 @@
 // with a script per container name, "*" for the others.
 import { messageOf, SkerryError } from '@skerry/common/errors';
 
-export const SCRIPT_ANNOTATION = 'fake.skerry.dev/script';
+const SCRIPT_ANNOTATION = 'fake.skerry.dev/script';
 
 export interface FakeScript {
   /** From start until it runs, ms. */

@@ -65,7 +65,7 @@ const WRAPPER = 'wrapper.cjs';
 const DEFAULT_MAX_LOG_BYTES = 10 * 1024 * 1024;
 /** The engine's own Node.js first: `command: [node, ...]` works on every node. */
 const WORKLOAD_PATH = `${dirname(process.execPath)}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`;
-export const HOST_IMAGE_ID = 'process://host';
+const HOST_IMAGE_ID = 'process://host';
 
 /** Throws what `resolveUser` throws. Linux only. */
 export async function createProcessRuntime(options: ProcessRuntimeOptions): Promise<Runtime> {

@@ -4,6 +4,7 @@ import { chown, lstat, mkdir, readlink, rm, symlink } from 'node:fs/promises';
 import { dirname, join, posix } from 'node:path';
 import { SkerryError } from '@skerry/common/errors';
 import { passableFolder } from '../../../disk/files.js';
+import { mountPoint } from '../../mount-point.js';
 import type { HostUser, Mount } from '../runtime.js';
 
 /** Makes the folder and its links, and the working directory unless a volume holds it; returns the latter. */
@@ -16,24 +17,18 @@ export async function prepareRoot(
   await passableFolder(dirname(root));
   await makeOwned(root, root, owner);
   for (const mount of mounts) await linkMount(root, mount, owner);
-  const inside = insidePath(workingDir ?? '/');
-  const mount = mounts.find(({ containerPath }) => isAtOrBelow(inside, insidePath(containerPath)));
-  if (mount) return join(mount.hostPath, posix.relative(insidePath(mount.containerPath), inside));
+  const inside = mountPoint(workingDir ?? '/');
+  const mount = mounts.find(({ containerPath }) => isAtOrBelow(inside, mountPoint(containerPath)));
+  if (mount) return join(mount.hostPath, posix.relative(mountPoint(mount.containerPath), inside));
   const cwd = join(root, inside);
   await makeOwned(root, cwd, owner);
   return cwd;
 }
 
-/** Absolute and without dots: joined to the root it stays inside. */
-function insidePath(path: string): string {
-  const normal = posix.normalize(`/${path}`);
-  return normal.length > 1 && normal.endsWith('/') ? normal.slice(0, -1) : normal;
-}
-
 const isAtOrBelow = (path: string, base: string): boolean => path === base || path.startsWith(`${base}/`);
 
 async function linkMount(root: string, mount: Mount, owner: HostUser | undefined): Promise<void> {
-  const link = join(root, insidePath(mount.containerPath));
+  const link = join(root, mountPoint(mount.containerPath));
   await makeOwned(root, dirname(link), owner);
   if ((await readlink(link).catch(() => undefined)) === mount.hostPath) return;
   const there = await lstat(link).catch(() => undefined);
