@@ -49,7 +49,9 @@ export function createIdentityKeeper(options: IdentityOptions): IdentityKeeper {
     const token = await readToken(options);
     const kept = await loadIdentity(dir, node);
     if (kept && token) checkCloud(kept, token);
-    if (kept && (!token || clock.nowMs() <= kept.notAfterMs)) {
+    const hasEnded = kept !== undefined && clock.nowMs() > kept.notAfterMs;
+    if (hasEnded && !token) throw endedError(kept);
+    if (kept && !hasEnded) {
       const certificate = parseCertificate(kept.certificatePem);
       if (certificate) checkTime(certificate, `the certificate of node ${node}`, clock.nowMs());
       return kept;
@@ -58,6 +60,14 @@ export function createIdentityKeeper(options: IdentityOptions): IdentityKeeper {
     throw new SkerryError(
       'unauthenticated',
       `node ${node} has not joined a cloud: ${whereToGive(options.tokenFile)} a join token of its cloud ("skerry token create")`,
+    );
+  }
+
+  function endedError({ notAfterMs }: NodeIdentity): SkerryError {
+    const [end, now] = [notAfterMs, clock.nowMs()].map((ms) => new Date(ms).toISOString());
+    return new SkerryError(
+      'failed_precondition',
+      `the certificate of node ${node} ended on ${end}, and this node's clock says ${now}: set the clock if it is wrong, else ${whereToGive(options.tokenFile)} a new join token`,
     );
   }
 

@@ -180,6 +180,12 @@ describe('enrolment', () => {
     await expect(keeper({ at: other, token: other.token }).obtain()).rejects.toThrow('is no cloudhub');
   });
 
+  test('with an ended certificate and no token, says what to do', async () => {
+    await keeper().obtain();
+    const later = keeper({ token: undefined, nowMs: () => Date.now() + 48 * HOUR_MS });
+    await expect(later.obtain()).rejects.toThrow(/ended on .* give --token-file .* a new join token/);
+  });
+
   test('tells a wrong clock from an expired certificate', async () => {
     await expect(keeper({ nowMs: () => 86_400_000 }).obtain()).rejects.toThrow('the clock is wrong');
     await expect(keeper({ nowMs: () => Date.now() + 48 * HOUR_MS }).obtain()).rejects.toThrow('ended on');
