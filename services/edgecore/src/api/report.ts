@@ -16,6 +16,7 @@ import {
   Settled_Outcome,
 } from '@skerry/gen/skerry/edge/v1/edge';
 import { Done_Outcome } from '@skerry/gen/skerry/link/v1/link';
+import { isSidecarName } from '../config/layout.js';
 import type { ObservedState, Reporter } from '../hub/observed-state.js';
 import type { SegmentLog } from '../log/segment-log.js';
 import type { SidecarAlive } from '../supervisor/alive.js';
@@ -33,7 +34,6 @@ export interface ReportServiceOptions {
   readonly clock: Clock;
 }
 
-const SIDECARS: ReadonlySet<string> = new Set(['engine', 'twin', 'bridge']);
 /** Answers that a reporter has not read. */
 const MAX_UNREAD = 20_000;
 
@@ -93,7 +93,7 @@ function serveReport(call: ReportCall, { tables, onAlive, clock }: ReportService
   function start(item: Item): void {
     if (item.$case !== 'start') throw new SkerryError('invalid_argument', 'the first message has to be start');
     const table = tables.get(item.value.controller);
-    if (!table || !SIDECARS.has(item.value.sidecar)) {
+    if (!table || !isSidecarName(item.value.sidecar)) {
       throw new SkerryError(
         'invalid_argument',
         `start names an unknown sidecar or controller: ${JSON.stringify(item.value)}`,

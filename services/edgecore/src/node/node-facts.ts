@@ -1,6 +1,7 @@
 // What the machine says about itself, read from the operating system.
 import { readFile, statfs } from 'node:fs/promises';
-import { arch, cpus, hostname, networkInterfaces, platform, release, totalmem } from 'node:os';
+import { arch, cpus, hostname, platform, release, totalmem } from 'node:os';
+import { hostAddresses } from '../host-addresses.js';
 
 export interface NodeFacts {
   readonly cpus: number;
@@ -18,8 +19,6 @@ export interface NodeFacts {
 }
 
 const GO_ARCHITECTURES: Readonly<Record<string, string>> = { x64: 'amd64', ia32: '386' };
-/** Interfaces of container networks: their addresses are not the node's. */
-const VIRTUAL = /^(docker|br-|veth|cni|flannel|cali|virbr|tun|tap)/;
 
 /** `stateDir` is where Pods' files will lie: its file system is the node's ephemeral storage. */
 export async function readNodeFacts(stateDir: string): Promise<NodeFacts> {
@@ -36,22 +35,12 @@ export async function readNodeFacts(stateDir: string): Promise<NodeFacts> {
     architecture: GO_ARCHITECTURES[arch()] ?? arch(),
     operatingSystem: platform(),
     hostname: hostname(),
-    internalIp: internalIp(),
+    internalIp: hostAddresses()[0] ?? '',
     kernelVersion: release(),
     osImage: /^PRETTY_NAME="?([^"\n]*)/m.exec(osRelease)?.[1] ?? platform(),
     machineId,
     bootId,
   };
-}
-
-/** The first address of a real interface, IPv4 before IPv6. */
-function internalIp(): string {
-  const addresses = Object.entries(networkInterfaces())
-    .filter(([name]) => !VIRTUAL.test(name))
-    .flatMap(([, list]) => list ?? [])
-    .filter(({ internal, address }) => !internal && !address.startsWith('fe80:'));
-  const chosen = addresses.find(({ family }) => family === 'IPv4') ?? addresses[0];
-  return chosen?.address ?? '127.0.0.1';
 }
 
 async function readText(path: string): Promise<string> {
