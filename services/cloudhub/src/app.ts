@@ -5,6 +5,7 @@ import { createGrpcServer } from '@skerry/common/grpc/server';
 import { createTlsReloader, createTlsSource, loadTlsFiles } from '@skerry/common/grpc/tls';
 import type { KubeClient } from '@skerry/common/kube/client';
 import type { Component } from '@skerry/common/lifecycle';
+import { withFrameCodec } from '@skerry/common/link/frame-codec';
 import { linkServerOptions } from '@skerry/common/link/grpc-options';
 import type { Logger } from '@skerry/common/logger';
 import {
@@ -64,8 +65,8 @@ export async function createCloudhub(options: CloudhubOptions): Promise<Cloudhub
   const server = createGrpcServer({
     name: 'cloudhub',
     services: [
-      { definition: EdgeLinkServiceService, implementation: links.edge },
-      { definition: ControllerLinkServiceService, implementation: links.controller },
+      { definition: withFrameCodec(EdgeLinkServiceService), implementation: links.edge },
+      { definition: withFrameCodec(ControllerLinkServiceService), implementation: links.controller },
       {
         definition: EnrolmentServiceService,
         implementation: createEnrolmentService({ hub, clock, counters, logger }),

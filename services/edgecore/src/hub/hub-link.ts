@@ -5,12 +5,13 @@ import type { Clock, Timer } from '@skerry/common/clock';
 import { isSkerryError, SkerryError } from '@skerry/common/errors';
 import { HUB_ROLE } from '@skerry/common/grpc/tls';
 import { dialChannel } from '@skerry/common/link/channel';
+import { openFrames, withFrameCodec } from '@skerry/common/link/frame-codec';
 import { linkChannelOptions } from '@skerry/common/link/grpc-options';
 import { controllerOf } from '@skerry/common/link/lanes';
 import { HEARTBEAT_INTERVAL_MS } from '@skerry/common/link/limits';
 import type { Channel, ChannelEnd, Envelope, LaneSession } from '@skerry/common/link/types';
 import type { Logger } from '@skerry/common/logger';
-import { EdgeLinkServiceClient } from '@skerry/gen/skerry/cloud/v1/cloud';
+import { EdgeLinkServiceClient, EdgeLinkServiceService } from '@skerry/gen/skerry/cloud/v1/cloud';
 import { type Controller, type EdgeHello, Goodbye_Reason, Lane } from '@skerry/gen/skerry/link/v1/link';
 
 export interface HubLinkOptions {
@@ -32,7 +33,7 @@ export async function runHubLink(options: HubLinkOptions, signal: AbortSignal): 
   const client = new EdgeLinkServiceClient(options.address, options.credentials, channelOptions);
   try {
     const channel = await dialChannel({
-      connect: () => client.connect(),
+      connect: () => openFrames(client, withFrameCodec(EdgeLinkServiceService).connect),
       hello: { role: { $case: 'edge', value: options.edge } },
       ...{ clock, logger, signal },
     });
