@@ -1,5 +1,6 @@
 // The DeviceStatus object of a Device: found, made or taken over, and patched.
-// Invariant: a Device never gets the DeviceStatus of its predecessor of the same name; every write names the UID it is for.
+// Invariants: a Device never gets the DeviceStatus of its predecessor of the same name; every write names the UID it is for and the
+// resourceVersion that it follows, so a replica that stood still in the middle of a write changes nothing afterwards.
 import type { KubeClient } from '@skerry/common/kube/client';
 import type { DeviceStatus } from '@skerry/common/kube/device-types';
 import { isNotFound } from '@skerry/common/kube/kube-error';
@@ -10,14 +11,15 @@ import type { StatusFields } from './device-status.js';
 
 export interface StatusObject {
   readonly uid: string;
+  readonly resourceVersion: string;
   readonly fields: StatusFields;
 }
 
 export interface StatusObjects {
   /** Reads the Device's DeviceStatus, making it when it is missing. Throws KubeError. */
   ensure(device: DeviceRecord, signal: AbortSignal): Promise<StatusObject>;
-  /** Merge patch; members left out stay. Throws KubeError: 404 or 409 when the object is another by now. */
-  write(device: DeviceRecord, uid: string, fields: StatusFields, signal: AbortSignal): Promise<void>;
+  /** Merge patch; members left out stay. Throws KubeError: 404 or 409 when the object is another, or somebody wrote, since `last`. */
+  write(device: DeviceRecord, last: StatusObject, fields: StatusFields, signal: AbortSignal): Promise<StatusObject>;
 }
 
 export function createStatusObjects(client: KubeClient): StatusObjects {
@@ -54,9 +56,9 @@ export function createStatusObjects(client: KubeClient): StatusObjects {
 
   return {
     ensure,
-    async write(device, uid, fields, signal) {
-      const body = { metadata: { uid }, status: fields };
-      await client.patch(DEVICE_STATUSES, refOf(device), { type: 'merge', body }, { signal });
+    async write(device, { uid, resourceVersion }, fields, signal) {
+      const body = { metadata: { uid, resourceVersion }, status: fields };
+      return objectOf(await client.patch(DEVICE_STATUSES, refOf(device), { type: 'merge', body }, { signal }));
     },
   };
 }
@@ -77,7 +79,7 @@ function ownerOf({ name, uid }: DeviceRecord): OwnerReference {
 }
 
 function objectOf({ metadata, status }: DeviceStatus): StatusObject {
-  return { uid: metadata?.uid ?? '', fields: status ?? {} };
+  return { uid: metadata?.uid ?? '', resourceVersion: metadata?.resourceVersion ?? '', fields: status ?? {} };
 }
 
 function refOf({ namespace, name }: DeviceRecord): { namespace: string; name: string } {

@@ -110,6 +110,26 @@ describe('device status writer', () => {
     await world.stop();
   });
 
+  test('a write that was held up until another replica has written changes nothing', async () => {
+    const world = setUp();
+    await world.writer.start();
+    world.report(device('pump'), '1');
+    await world.pass(1_500);
+    let heldUp = false;
+    world.kube.before = async (request) => {
+      if (heldUp || !request.startsWith('patch')) return;
+      heldUp = true;
+      world.claim.epoch = undefined;
+      const body = { status: { twins: [{ propertyName: 'rpm', reported: { value: '3' } }] } };
+      await world.kube.client.patch(DEVICE_STATUSES, { namespace: 'plant', name: 'pump' }, { type: 'merge', body });
+    };
+    world.report(device('pump'), '2');
+    await world.pass(5_000);
+    expect(heldUp).toBe(true);
+    expect(world.value('pump')).toBe('3');
+    await world.stop();
+  });
+
   test('keeps all Devices together within the budget', async () => {
     const world = setUp(20);
     const devices = Array.from({ length: 100 }, (_, n) => device(`d${n}`));

@@ -133,9 +133,9 @@ export function createStatusWriter(options: StatusWriterOptions): StatusWriter {
     const fields = newest(target);
     target.dirty = false;
     target.nextWriteMs = clock.monotonicMs() + cycleMs;
-    await objects.write(device, object.uid, fields, signal);
+    const written = await objects.write(device, object, fields, signal);
     counters.writes += 1;
-    if (target.object === object) target.object = { uid: object.uid, fields };
+    if (target.object === object) target.object = written;
   }
 
   /** Whether the write took effect is not certain: the API is read again first. Throws what is to be tried again. */
