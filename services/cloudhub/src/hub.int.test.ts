@@ -199,6 +199,16 @@ describe('sessions', () => {
       expect(world.hub.size().edges).toBe(1);
     }));
 
+  test('a node that connects again and again uses up nobody else’s turn', () =>
+    withWorld(async (world) => {
+      const stubborn = async (): Promise<void> => {
+        for (let generation = 1; generation <= 40; generation++) await world.edge('edge-1', { generation });
+      };
+      await expect(stubborn()).rejects.toMatchObject(refusal(Goodbye_Reason.REASON_ADMISSION));
+      expect(world.hub.counters().edgesRefusedAdmission).toBe(1);
+      await world.edge('edge-2');
+    }));
+
   test('an older generation is told the highest one', () =>
     withWorld(async (world) => {
       await world.edge('edge-1', { generation: 5 });

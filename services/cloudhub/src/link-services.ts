@@ -10,6 +10,7 @@ import type { Logger } from '@skerry/common/logger';
 import type { ControllerLinkServiceServer, EdgeLinkServiceServer } from '@skerry/gen/skerry/cloud/v1/cloud';
 import { Controller, type Frame, type Goodbye, Goodbye_Reason, type Welcome } from '@skerry/gen/skerry/link/v1/link';
 import type { Admission } from './admission.js';
+import { createCallerLimiter } from './caller-limiter.js';
 import type { Counters } from './counters.js';
 import type { Hub } from './hub.js';
 import { requireController, requireNode } from './identity.js';
@@ -35,11 +36,15 @@ export interface LinkServices {
 type LinkCall = ServerDuplexStream<Frame, Frame>;
 
 const MAX_HANDSHAKES = 2_000;
+/** Connections of one node: what it wants more must not use up what the hub admits. An honest edge backs off long before. */
+const NODE_PACE = { burst: 20, perSecond: 1, maxCallers: 50_000 };
+const NODE_RETRY_MS = 5_000;
 
 export function createLinkServices(options: LinkServicesOptions): LinkServices {
   const { hub, admission, clock, counters, logger } = options;
   const welcome: Partial<Welcome> = { hubInstance: options.instance };
   const stopping = new AbortController();
+  const pace = createCallerLimiter(NODE_PACE);
   let handshakes = 0;
 
   /** Identity first, then Hello; `decide` accepts or returns the Goodbye. */
@@ -79,6 +84,7 @@ export function createLinkServices(options: LinkServicesOptions): LinkServices {
     if (role?.$case !== 'edge') return forbidden(`node "${node}" may only connect as an edge`);
     if (role.value.node !== node)
       return forbidden(`the certificate is of node "${node}", Hello names "${role.value.node.slice(0, 100)}"`);
+    if (!pace.take(node, clock.monotonicMs())) return later(`node "${node}" connects again and again`, NODE_RETRY_MS);
     const judged = hub.judgeEdge(node, role.value);
     if (judged.kind === 'stale') {
       counters.edgesRefusedStale += 1;
@@ -89,13 +95,14 @@ export function createLinkServices(options: LinkServicesOptions): LinkServices {
       };
     }
     const verdict = admission.ask(clock.monotonicMs());
-    if (verdict.kind === 'later') {
-      counters.edgesRefusedAdmission += 1;
-      const message = 'many edges connect at this moment';
-      return { reason: Goodbye_Reason.REASON_ADMISSION, message, retryAfterMs: verdict.retryAfterMs };
-    }
+    if (verdict.kind === 'later') return later('many edges connect at this moment', verdict.retryAfterMs);
     hub.addEdge(node, role.value, pending.accept(welcome));
     return undefined;
+  }
+
+  function later(message: string, retryAfterMs: number): Partial<Goodbye> {
+    counters.edgesRefusedAdmission += 1;
+    return { reason: Goodbye_Reason.REASON_ADMISSION, message, retryAfterMs };
   }
 
   function decideController(kind: ControllerKind, pending: PendingChannel): Partial<Goodbye> | undefined {
