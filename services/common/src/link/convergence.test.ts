@@ -57,6 +57,7 @@ describe('the link under faults', () => {
         } finally {
           world.close();
         }
+        expect(world.clock.pending()).toBe(0);
       }),
       // A failure prints its seed and path: give them here to play it again.
       { numRuns: RUNS, verbose: false },

@@ -40,8 +40,15 @@ const REFUND_SHARE = 1 / 8;
 const FEW_REPLY_BYTES = 256 * 1024;
 const MAX_REPLY_BYTES = 4 * 1024 * 1024;
 
-/** What this side begins by itself, and therefore holds back while there is no room. Everything else answers the peer. */
-const NEWS: ReadonlySet<Body['$case']> = new Set(['put', 'delete', 'logEntries', 'callRequest', 'callData']);
+/** What this side begins by itself, in order, and holds back while there is no room. Everything else answers the peer. */
+const NEWS: ReadonlySet<Body['$case']> = new Set([
+  'put',
+  'delete',
+  'logEntries',
+  'callRequest',
+  'callData',
+  'callCancel',
+]);
 
 export function createLanePort(options: LanePortOptions): LanePort {
   return new CreditedPort(options);

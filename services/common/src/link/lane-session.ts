@@ -3,7 +3,7 @@
 // contract ends it (an edge's whole connection, at a controller only that node's), never this process.
 import { Goodbye_Reason, Lane } from '@skerry/gen/skerry/link/v1/link';
 import type { Clock } from '../clock.js';
-import { SkerryError } from '../errors.js';
+import { messageOf, SkerryError } from '../errors.js';
 import type { Logger } from '../logger.js';
 import { bodyProblem } from './body-check.js';
 import { createCalls } from './calls.js';
@@ -92,8 +92,16 @@ export function createLaneSession(options: LaneSessionOptions & LaneSessionEnvir
   function receive({ lane, body }: Envelope): void {
     if (!channel) return;
     const port = ports.get(lane);
-    if (port) port.receive(body);
-    else violate(`lane ${lane} is none of this session's`);
+    if (!port) {
+      violate(`lane ${lane} is none of this session's`);
+      return;
+    }
+    try {
+      port.receive(body);
+    } catch (error) {
+      // Ends this session only: at a controller the channel carries other nodes.
+      violate(`a ${body.$case} could not be taken: ${messageOf(error)}`);
+    }
   }
 
   function violate(message: string): void {
