@@ -84,6 +84,7 @@ async function startCloud(dir: string, stops: (() => Promise<void>)[]) {
     const app = createEdgeController({
       ...common,
       client,
+      kubeStats: transport.stats,
       instance,
       serverNames: ['hub.example'],
       nodeCertificateTtlMs: DAY_MS,
@@ -96,6 +97,7 @@ async function startCloud(dir: string, stops: (() => Promise<void>)[]) {
     const app = createDeviceController({
       ...common,
       client,
+      kubeStats: transport.stats,
       tls: tls.current,
       instance: 'devicecontroller-0',
       reportCycleMs: 200,

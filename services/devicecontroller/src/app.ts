@@ -14,6 +14,7 @@ import { SYSTEM_NAMESPACE } from '@skerry/common/kube/join-token';
 import { createReflector } from '@skerry/common/kube/reflector';
 import { DEVICE_MODELS, DEVICE_STATUSES, DEVICES } from '@skerry/common/kube/resources';
 import { createShardClaims } from '@skerry/common/kube/shard-claims';
+import type { TransportStats } from '@skerry/common/kube/transport';
 import type { Component } from '@skerry/common/lifecycle';
 import { createLaneSession } from '@skerry/common/link/lane-session';
 import type { Settlement } from '@skerry/common/link/types';
@@ -27,6 +28,8 @@ import { createStatusWriter } from './status/status-writer.js';
 
 export interface DeviceControllerOptions {
   readonly client: KubeClient;
+  /** Of the client's transport. */
+  readonly kubeStats: () => Pick<TransportStats, 'queued' | 'refused' | 'retries'>;
   /** host:port of each hub. */
   readonly hubs: readonly string[];
   readonly tls: () => TlsMaterial;
@@ -157,6 +160,7 @@ export function createDeviceController(options: DeviceControllerOptions): Device
   }
 
   function stats(): LogFields {
+    const { queued, refused, retries } = options.kubeStats();
     return {
       shards: claims.owned().size,
       link: link.stats(),
@@ -165,6 +169,7 @@ export function createDeviceController(options: DeviceControllerOptions): Device
       faults: faults.metrics(),
       rejectedByEdges,
       desired: desired.metrics(),
+      kube: { queued, refused, retries },
     };
   }
 

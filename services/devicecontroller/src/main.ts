@@ -22,6 +22,7 @@ await runMain(async (argv) => {
   const controller = createDeviceController({
     ...config,
     client: kube.client,
+    kubeStats: kube.transport.stats,
     tls: tls.current,
     clock,
     random: Math.random,

@@ -19,6 +19,7 @@ describe('edgecontroller', () => {
       const healthSocket = join(dir, 'run', 'health.sock');
       const { components, stats } = createEdgeController({
         client: kube.client,
+        kubeStats: () => ({ queued: 0, refused: 7, retries: 0 }),
         hubs: ['127.0.0.1:1'],
         instance: 'edgecontroller-0',
         serverNames: ['localhost'],
@@ -35,6 +36,7 @@ describe('edgecontroller', () => {
         expect(await unary((done) => health.check({ service: '' }, done))).toEqual({ status: Status.SERVING });
         expect(kube.list(SECRETS).map(({ metadata }) => metadata?.name)).toContain('skerry-ca');
         while (stats()['shards'] !== 64) await clock.sleep(10);
+        expect(stats()).toMatchObject({ kube: { refused: 7 } });
       } finally {
         health.close();
         await app.stop();

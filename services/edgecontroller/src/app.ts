@@ -13,6 +13,7 @@ import { SYSTEM_NAMESPACE } from '@skerry/common/kube/join-token';
 import { createReconciler } from '@skerry/common/kube/reconciler';
 import { CONFIG_MAPS, PODS, SECRETS } from '@skerry/common/kube/resources';
 import { createShardClaims } from '@skerry/common/kube/shard-claims';
+import type { TransportStats } from '@skerry/common/kube/transport';
 import type { Component } from '@skerry/common/lifecycle';
 import { createLaneSession } from '@skerry/common/link/lane-session';
 import type { Settlement } from '@skerry/common/link/types';
@@ -26,6 +27,8 @@ import { createPki, type PkiMaterial } from './pki/pki.js';
 
 export interface EdgeControllerOptions {
   readonly client: KubeClient;
+  /** Of the client's transport. */
+  readonly kubeStats: () => Pick<TransportStats, 'queued' | 'refused' | 'retries'>;
   /** host:port of each hub. */
   readonly hubs: readonly string[];
   /** Of this replica: a DNS label that no other one has. */
@@ -156,12 +159,14 @@ export function createEdgeController(options: EdgeControllerOptions): EdgeContro
   }
 
   function stats(): LogFields {
+    const { queued, refused, retries } = options.kubeStats();
     return {
       shards: claims.owned().size,
       link: link.stats(),
       up: ends.counters(),
       rejectedByEdges,
       desired: desired.metrics(),
+      kube: { queued, refused, retries },
       nodes: nodes.metrics(),
       autonomy: lifter.metrics(),
     };

@@ -16,7 +16,14 @@ await runMain(async (argv) => {
   const connection = await loadKubeConnection(kubeConfigSource(config.kubeconfig), clock);
   const kube = connectKube({ connection, clock, random: Math.random, userAgent: 'skerry-edgecontroller' });
   const transport: Component = { name: 'kube', start: async () => {}, stop: () => kube.transport.close() };
-  const controller = createEdgeController({ ...config, client: kube.client, clock, random: Math.random, logger });
+  const controller = createEdgeController({
+    ...config,
+    client: kube.client,
+    kubeStats: kube.transport.stats,
+    clock,
+    random: Math.random,
+    logger,
+  });
   const components = [transport, ...controller.components];
   return { app: createLifecycle({ components, stopTimeoutMs: STOP_TIMEOUT_MS, clock, logger }), logger };
 });
