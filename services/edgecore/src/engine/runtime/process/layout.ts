@@ -35,8 +35,10 @@ export function containerDir(dir: string, id: string): string {
   return join(podDir(dir, podUid), container, String(attempt));
 }
 
+export const isPodUid = (text: string): boolean => UID.test(text);
+
 function checkUid(uid: string): string {
-  if (!UID.test(uid)) throw new SkerryError('invalid_argument', `"${uid.slice(0, 200)}" is not a usable Pod UID`);
+  if (!isPodUid(uid)) throw new SkerryError('invalid_argument', `"${uid.slice(0, 200)}" is not a usable Pod UID`);
   return uid;
 }
 

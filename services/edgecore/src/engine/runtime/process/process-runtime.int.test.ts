@@ -1,5 +1,5 @@
 // The process runtime with real processes: the contract, and what only this runtime has to survive.
-import { readFile, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { systemClock } from '@skerry/common/clock';
@@ -116,6 +116,13 @@ async function killWrapper(container: Container): Promise<void> {
 }
 
 describe('process runtime', () => {
+  test('a folder that is no Pod’s does not hinder the others', () =>
+    withRuntime(async (runtime, base) => {
+      await mkdir(join(base, 'process', 'lost+found'));
+      await runtime.ensureSandbox({ pod: POD, annotations: {}, hostNetwork: true, graceMs: 1_000 });
+      expect((await runtime.list()).map(({ pod }) => pod.uid)).toEqual([POD.uid]);
+    }));
+
   test('a wrapper that ends before it takes its container is an error, not a start', () =>
     withRuntime(async (runtime, base) => {
       await runtime.ensureSandbox({ pod: POD, annotations: {}, hostNetwork: true, graceMs: 1_000 });

@@ -24,7 +24,7 @@ import type {
 import { type Look, lookAt } from './container-files.js';
 import { createExitWatch } from './exit-watch.js';
 import { checkPassage, resolveUser } from './host-user.js';
-import { containerDir, containerId, parseContainerId, podDir, rootDir } from './layout.js';
+import { containerDir, containerId, isPodUid, parseContainerId, podDir, rootDir } from './layout.js';
 import { killMarked } from './marked.js';
 import { prepareRoot } from './root-folder.js';
 import { spawnWrapper } from './spawn-wrapper.js';
@@ -99,8 +99,9 @@ export async function createProcessRuntime(options: ProcessRuntimeOptions): Prom
   }
 
   async function list(): Promise<readonly RuntimePod[]> {
-    const names = await readdir(dir, { withFileTypes: true });
-    const pods = await Promise.all(names.filter((entry) => entry.isDirectory()).map(({ name }) => inspect(name)));
+    // What else lies here (lost+found of a file system) is not ours, and no reason to stop looking after Pods.
+    const uids = (await readdir(dir, { withFileTypes: true })).filter((e) => e.isDirectory() && isPodUid(e.name));
+    const pods = await Promise.all(uids.map(({ name }) => inspect(name)));
     return pods.filter((pod) => pod !== undefined);
   }
 
