@@ -32,7 +32,8 @@ export async function run(): Promise<Record<string, number | string>> {
       rates.ours.push(await ours.measure());
       rates.raw.push(await raw.measure());
     }
-    for (const child of [ours.server, ours.client, raw.server, raw.client]) await stop(child);
+    // Clients first: a server that goes is an error to them.
+    for (const child of [ours.client, raw.client, ours.server, raw.server]) await stop(child);
     results[`${test}_per_s`] = Math.round(Math.max(...rates.ours));
     results[`${test}_raw_per_s`] = Math.round(Math.max(...rates.raw));
     results[`${test}_ratio`] = Math.round((100 * Math.max(...rates.ours)) / Math.max(...rates.raw)) / 100;
