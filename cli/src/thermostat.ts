@@ -40,6 +40,8 @@ export async function startThermostat(options: ThermostatOptions): Promise<Therm
   let expected: string | undefined;
   let reported: string | undefined;
   let reporting = false;
+  /** The node has answered that we are online: before it knows the device it answers nothing. */
+  let online = false;
   const timers = new Map<'step' | 'ask', Timer>();
 
   const client = connect(options.brokerUrl, {
@@ -60,16 +62,20 @@ export async function startThermostat(options: ThermostatOptions): Promise<Therm
     logger.info('connected', { broker: options.brokerUrl });
     reported = undefined;
     expected = undefined;
-    const topics = ['twin/update/delta', 'twin/get/result', 'twin/update/result'].map((rest) => `${device}/${rest}`);
-    await client.subscribeAsync(topics, { qos: 1 });
-    await say('state/update', { state: 'online' });
+    online = false;
+    const topics = ['twin/update/delta', 'twin/get/result', 'twin/update/result', 'state/update/result'];
+    await client.subscribeAsync(
+      topics.map((rest) => `${device}/${rest}`),
+      { qos: 1 },
+    );
     await ask();
   }
 
-  /** Asks for the twin until the node knows the device. */
+  /** Says hello and asks for the twin until the node knows the device. */
   async function ask(): Promise<void> {
-    if (!client.connected || expected !== undefined) return;
+    if (!client.connected || (online && expected !== undefined)) return;
     later('ask', ASK_AGAIN_MS, () => run(ask));
+    await say('state/update', { state: 'online' });
     await say('twin/get', {});
   }
 
@@ -79,6 +85,7 @@ export async function startThermostat(options: ThermostatOptions): Promise<Therm
       logger.debug('refused', { topic, code: message.code, reason: message.reason });
       return;
     }
+    if (topic === `${device}/state/update/result`) online = message.device?.state === 'online';
     if (topic === `${device}/twin/get/result`) known(message);
     const wanted = message.twin?.[PROPERTY]?.expected?.value;
     if (topic === `${device}/twin/update/result` || wanted === undefined || !Number.isFinite(Number(wanted))) return;
@@ -89,12 +96,8 @@ export async function startThermostat(options: ThermostatOptions): Promise<Therm
 
   /** The node knows the device: what was said before it did was not heard. */
   function known({ twin }: TwinMessage): void {
-    timers.get('ask')?.cancel();
     if (twin?.[PROPERTY]?.actual?.value !== actual) reported = undefined;
-    run(async () => {
-      await say('state/update', { state: 'online' });
-      await report();
-    });
+    run(report);
   }
 
   /** One step towards the set point, and so on until it is reached. */
@@ -158,6 +161,7 @@ export async function startThermostat(options: ThermostatOptions): Promise<Therm
 interface TwinMessage {
   readonly code?: number;
   readonly reason?: string;
+  readonly device?: { readonly state?: string };
   readonly twin?: Readonly<
     Record<string, { readonly expected?: { value?: string }; readonly actual?: { value?: string } } | null>
   >;

@@ -2,7 +2,7 @@
 // Invariants: whatever fails, children and the temporary folder go; the demonstration's workloads go with it, the agent's own rule (restarting
 // never touches a container) notwithstanding, because here the Pod is deleted through the API first.
 
-import { accessSync, constants, existsSync } from 'node:fs';
+import { accessSync, constants } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
@@ -120,7 +120,7 @@ async function bringUp(instance: Instance): Promise<void> {
   if (options.kubeconfig === undefined) stack.startCluster();
   const session = await report.step(
     options.kubeconfig === undefined ? 'embedded Kubernetes API' : 'Kubernetes API',
-    () => waiter.until('the Kubernetes API answers', () => openWhenReady(kubeconfig)),
+    () => waiter.until('the Kubernetes API answers', () => openWhenReady(kubeconfig, options.kubeconfig === undefined)),
     () => kubeconfig,
   );
   instance.session = session;
@@ -143,10 +143,13 @@ async function bringUp(instance: Instance): Promise<void> {
   stack.startThermostat();
 }
 
-/** The embedded API server writes its kubeconfig when it serves. */
-async function openWhenReady(kubeconfig: string): Promise<KubeSession | undefined> {
-  if (!existsSync(kubeconfig)) return undefined;
-  const session = await openKube(kubeconfig);
+/** The embedded API server takes its old kubeconfig away when it starts and writes a new one when it serves: none is "not yet". */
+async function openWhenReady(kubeconfig: string, embedded: boolean): Promise<KubeSession | undefined> {
+  const session = await openKube(kubeconfig).catch((error: unknown) => {
+    if (!embedded) throw error;
+    return undefined;
+  });
+  if (session === undefined) return undefined;
   try {
     await session.kube.getPath('/api');
     return session;
