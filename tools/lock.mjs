@@ -9,7 +9,16 @@ const file = join(import.meta.dirname, '..', 'package-lock.json');
 const lock = JSON.parse(readFileSync(file, 'utf8'));
 
 const OS = ['darwin', 'linux', 'win32', 'android', 'freebsd', 'openbsd', 'netbsd', 'sunos', 'aix', 'openharmony'];
-const CPU = { arm64: 'arm64', aarch64: 'arm64', x64: 'x64', arm: 'arm', armv7: 'arm', ia32: 'ia32', ppc64: 'ppc64', ppc64le: 'ppc64' };
+const CPU = {
+  arm64: 'arm64',
+  aarch64: 'arm64',
+  x64: 'x64',
+  arm: 'arm',
+  armv7: 'arm',
+  ia32: 'ia32',
+  ppc64: 'ppc64',
+  ppc64le: 'ppc64',
+};
 const MORE_CPU = ['loong64', 'mips64el', 'riscv64', 's390x', 'wasm32'];
 
 /** "@oxlint/binding-linux-arm-musleabihf" -> { os: ['linux'], cpu: ['arm'], libc: ['musl'] } */
@@ -29,7 +38,8 @@ for (const [path, entry] of Object.entries(lock.packages)) {
     if (places.some((place) => place in lock.packages)) continue;
     const version = range.replace(/^[\^~=]/, '');
     const platform = platformOf(name);
-    if (platform.os || platform.cpu) missing.push([places[0], { version, ...platform, optional: true, ...(entry.dev && { dev: true }) }]);
+    if (platform.os || platform.cpu)
+      missing.push([places[0], { version, ...platform, optional: true, ...(entry.dev && { dev: true }) }]);
     else console.error(`package-lock.json: ${name} (of ${path}) names no platform: left out`);
   }
 }

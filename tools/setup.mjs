@@ -27,7 +27,9 @@ function install() {
     .digest('hex');
   if (existsSync(stampFile) && readFileSync(stampFile, 'utf8') === stamp) return;
   refuseUnderRunningInstance();
-  step('installing dependencies (npm ci)', () => run('npm', ['ci', '--include=dev', '--no-audit', '--no-fund', '--loglevel=error']));
+  step('installing dependencies (npm ci)', () =>
+    run('npm', ['ci', '--include=dev', '--no-audit', '--no-fund', '--loglevel=error']),
+  );
   writeFileSync(stampFile, stamp);
 }
 
@@ -64,7 +66,12 @@ function step(what, work) {
 }
 
 function run(command, args) {
-  const result = spawnSync(command, args, { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], shell: false });
+  const result = spawnSync(command, args, {
+    cwd: root,
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'pipe'],
+    shell: false,
+  });
   if (result.error) fail(`cannot run ${command}: ${result.error.message}`);
   if (result.status !== 0) fail(`${command} ${args.join(' ')} failed:\n${result.stdout}${result.stderr}`);
   return result.stdout + result.stderr;

@@ -11,11 +11,18 @@ const projects = named.length > 0 ? named : PROJECTS;
 
 for (const project of projects) {
   process.stderr.write(`skerry: testing ${project}\n`);
-  // e2e starts whole products: one at a time, so that they do not starve each other.
-  const workers = project === 'e2e' ? ['--runInBand'] : [];
   const { status } = spawnSync(
     process.execPath,
-    ['--experimental-vm-modules', '--no-warnings', join(root, 'node_modules/jest/bin/jest.js'), '--selectProjects', project, ...workers, ...rest],
+    [
+      '--experimental-vm-modules',
+      '--no-warnings',
+      join(root, 'node_modules/jest/bin/jest.js'),
+      '--selectProjects',
+      project,
+      // Most of them wait rather than work: two at a time even on a small machine.
+      '--maxWorkers=2',
+      ...rest,
+    ],
     { cwd: root, stdio: 'inherit' },
   );
   if (status !== 0) process.exit(status ?? 1);

@@ -17,8 +17,10 @@ export interface Instance {
   onLine(listener: (line: string) => void): void;
 }
 
+/** On ports that nobody else has: several run at a time. */
 export function startInstance(args: readonly string[]): Instance {
-  const child = spawn(process.execPath, [main, 'up', ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const ports = ['--mqtt-port', '0', '--page-port', '0'];
+  const child = spawn(process.execPath, [main, 'up', ...ports, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
   const listeners: ((line: string) => void)[] = [];
   let output = '';
   let rest = '';
