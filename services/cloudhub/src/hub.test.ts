@@ -15,6 +15,9 @@ interface FakeChannel extends Channel {
   readonly sent: string[];
   receive(envelope: Envelope): void;
   end(): void;
+  /** Bytes that the channel says are queued; `drained` tells those that wait for room. */
+  pending: number;
+  drained(): void;
   /** Called for each frame before it is written down. */
   onSend: (envelope: Envelope) => void;
 }
@@ -22,6 +25,7 @@ interface FakeChannel extends Channel {
 function fakeChannel(): FakeChannel {
   let deliver = (_envelope: Envelope): void => {};
   let tellEnd = (_end: ChannelEnd): void => {};
+  const waiters = new Set<() => void>();
   let started = false;
   let ended: ChannelEnd | undefined;
   const finish = (end: ChannelEnd): void => {
@@ -31,6 +35,17 @@ function fakeChannel(): FakeChannel {
   };
   const channel: Partial<FakeChannel> = {
     sent: [],
+    pending: 0,
+    pendingBytes: () => channel.pending ?? 0,
+    hasRoom: () => channel.pending === 0,
+    awaitRoom: (waiter) => void waiters.add(waiter),
+    drained: () => {
+      channel.pending = 0;
+      for (const waiter of waiters) {
+        waiters.delete(waiter);
+        waiter();
+      }
+    },
     onSend: () => {},
     send(envelope) {
       channel.onSend?.(envelope);
@@ -146,5 +161,90 @@ describe('awkward moments', () => {
     owner.receive({ lane: Lane.LANE_CONTROL, node: 'edge-1', body });
     expect(owner.sent).toEqual(['goodbye REASON_PROTOCOL_ERROR']);
     expect(counters.protocolErrors).toBe(1);
+  });
+});
+
+describe('a congested queue to a controller', () => {
+  const STATE = Lane.LANE_KUBE_STATE;
+  const credit = (node: string, bytes: number, lane = STATE): Envelope => ({
+    lane,
+    node,
+    body: { $case: 'credit', value: { bytes } },
+  });
+
+  /** Every grant that an edge hears of, as "<node> <lane> <bytes>". */
+  function openWithGrants(nodes: readonly string[]) {
+    const world = open();
+    const owner = world.controller('a', 1);
+    const granted: string[] = [];
+    const edges = nodes.map((node) => {
+      const channel = fakeChannel();
+      channel.onSend = ({ lane, body }) => {
+        if (body.$case === 'credit') granted.push(`${node} ${lane} ${body.value.bytes}`);
+      };
+      return world.edge(node, 1, channel);
+    });
+    return { ...world, owner, edges, granted };
+  }
+
+  test('holds the controller’s grants back, adds them up and lets them go in order; data passes', () => {
+    const { owner, edges, granted, counters } = openWithGrants(['edge-1', 'edge-2']);
+    for (const edge of edges) edge.receive(credit('', 8_192));
+    owner.pending = 1;
+    owner.receive(credit('edge-2', 8_192));
+    owner.receive(credit('edge-1', 8_192));
+    owner.receive(credit('edge-2', 4_096));
+    owner.receive(credit('edge-2', 4_096, Lane.LANE_KUBE_LOG));
+    owner.receive(put);
+    expect(granted).toEqual([]);
+    expect(edges[0]?.sent).toEqual(['attached', 'put']);
+    expect(counters.creditsHeld).toBe(4);
+    owner.drained();
+    expect(granted).toEqual([`edge-2 ${STATE} 12288`, `edge-2 ${Lane.LANE_KUBE_LOG} 4096`, `edge-1 ${STATE} 8192`]);
+    owner.receive(credit('edge-1', 4_096));
+    expect(granted.at(-1)).toBe(`edge-1 ${STATE} 4096`);
+    expect(counters).toMatchObject({ creditsHeld: 4, creditViolations: 0 });
+  });
+
+  test('lets many grants go a batch at a time, and looks at the queue in between', async () => {
+    const nodes = Array.from({ length: 10 }, (_, i) => `edge-${i}`);
+    const { hub, owner, granted, clock } = openWithGrants(nodes);
+    owner.pending = 1;
+    for (const node of nodes) owner.receive(credit(node, 4 * 1024 * 1024));
+    owner.drained();
+    expect(granted).toHaveLength(4);
+    owner.pending = 1;
+    await clock.advance(100);
+    expect(granted).toHaveLength(4);
+    owner.drained();
+    await clock.advance(100);
+    expect(granted.map((grant) => grant.split(' ')[0])).toEqual(nodes);
+    hub.shutDown();
+    expect(clock.pending()).toBe(0);
+  });
+
+  test('a held grant does not outlive its lane session', () => {
+    const { owner, edges, edge, granted } = openWithGrants(['edge-1']);
+    owner.pending = 1;
+    owner.receive(credit('edge-1', 8_192));
+    edges[0]?.end();
+    edge('edge-1', 2);
+    owner.drained();
+    expect(granted).toEqual([]);
+  });
+
+  test('nearly full, a node that sends more is let go until later; the controller stays', async () => {
+    const { hub, owner, edges, counters, clock } = openWithGrants(['edge-1', 'edge-2']);
+    for (const node of ['edge-1', 'edge-2']) owner.receive(credit(node, 8_192));
+    owner.pending = 48 * 1024 * 1024;
+    edges[0]?.receive({ ...put, node: '' });
+    expect(owner.sent.slice(-1)).toEqual(['detached edge-1']);
+    expect(edges[0]?.sent).toEqual(['attached', 'credit', 'detached']);
+    owner.pending = 0;
+    edges[1]?.receive({ ...put, node: '' });
+    await clock.advance(5_000);
+    expect(owner.sent.slice(-2)).toEqual(['put edge-2', 'attached edge-1']);
+    expect(counters).toMatchObject({ nodesShed: 1, framesUp: 1, protocolErrors: 0 });
+    hub.shutDown();
   });
 });

@@ -1,10 +1,12 @@
 // The hub's sessions and the frames between them: performs what the registry decides and passes frames on unread.
 // Invariants: an edge's frames are about the node of its certificate only; a frame goes to the owner of its lane and shard or nowhere; what is
-// held for one node and lane is bounded by the credit that its receiver gave; one slow peer delays nobody else.
+// held for one node and lane is bounded by the credit that its receiver gave; one slow peer delays nobody else; no controller's queue is
+// filled by edges: credit for them is held back while it is long, and nodes are let go for a while before it is full.
 import type { Clock, Timer } from '@skerry/common/clock';
 import { SkerryError } from '@skerry/common/errors';
 import { Fifo } from '@skerry/common/link/fifo';
 import { controllerOf } from '@skerry/common/link/lanes';
+import { MAX_QUEUED_BYTES } from '@skerry/common/link/limits';
 import { createRelayGuard, type RelayGuard } from '@skerry/common/link/relay-guard';
 import type { Channel, ChannelEnd, Envelope } from '@skerry/common/link/types';
 import type { Logger } from '@skerry/common/logger';
@@ -17,6 +19,7 @@ import {
   type ShardClaim,
 } from '@skerry/gen/skerry/link/v1/link';
 import type { Counters } from './counters.js';
+import { type CreditHold, createCreditHold } from './credit-hold.js';
 import { createHubCalls } from './hub-calls.js';
 import { type ControllerKind, createRegistry, type Effect, type Registry } from './registry.js';
 
@@ -55,6 +58,8 @@ interface ControllerSession {
   readonly instance: string;
   readonly channel: Channel;
   readonly routes: Map<string, Route>;
+  /** Its grants to edges. */
+  readonly grants: CreditHold<Route>;
 }
 
 /** One lane session that passes through. */
@@ -64,8 +69,10 @@ interface Route {
   readonly guard: RelayGuard;
 }
 
-/** A node whose controller broke the rules gets it back after this. */
+/** A node that was cut off from its controller gets it back after this. */
 const SEVERED_MS = 5_000;
+/** Past this a node that sends more is cut off: the rest of the controller's queue is for the frames of attaching and detaching. */
+const FULL_BYTES = (MAX_QUEUED_BYTES * 3) / 4;
 
 export function createHub(options: HubOptions): Hub {
   const { clock, counters, logger } = options;
@@ -104,7 +111,15 @@ export function createHub(options: HubOptions): Hub {
     claims: readonly ShardClaim[],
     channel: Channel,
   ): void {
-    const controller: ControllerSession = { session: ++lastSession, kind, instance, channel, routes: new Map() };
+    const grants = createCreditHold<Route>({ channel, pass: passCredit, onHeld, clock });
+    const controller: ControllerSession = {
+      session: ++lastSession,
+      kind,
+      instance,
+      channel,
+      routes: new Map(),
+      grants,
+    };
     controllers.set(controller.session, controller);
     channel.onEnvelope((envelope) => fromController(controller, envelope));
     channel.onEnd((end) => controllerEnded(controller, end));
@@ -116,6 +131,7 @@ export function createHub(options: HubOptions): Hub {
 
   function controllerEnded(controller: ControllerSession, end: ChannelEnd): void {
     controllers.delete(controller.session);
+    controller.grants.close();
     logger.info('controller away', {
       controller: Controller[controller.kind],
       instance: controller.instance,
@@ -166,6 +182,7 @@ export function createHub(options: HubOptions): Hub {
     if (route?.edge.session !== pair.edge.session || route.controller.session !== pair.controller) return;
     route.edge.routes.delete(pair.kind);
     route.controller.routes.delete(pair.edge.node);
+    route.controller.grants.forget(route);
     const detached = { $case: 'detached', value: { controller: pair.kind } } as const;
     route.edge.channel.send(control('', detached));
     route.controller.channel.send(control(pair.edge.node, detached));
@@ -200,6 +217,11 @@ export function createHub(options: HubOptions): Hub {
       breach(edge.channel, problem);
       return;
     }
+    if (body.$case !== 'credit' && route.controller.channel.pendingBytes() >= FULL_BYTES) {
+      counters.nodesShed += 1;
+      sever(edge.node, route.controller.kind);
+      return;
+    }
     counters.framesUp += 1;
     route.controller.channel.send({ lane, node: edge.node, body });
   }
@@ -227,7 +249,16 @@ export function createHub(options: HubOptions): Hub {
       return;
     }
     counters.framesDown += 1;
-    route.edge.channel.send({ lane, node: '', body });
+    if (body.$case === 'credit') controller.grants.grant(route, lane, body.value.bytes);
+    else route.edge.channel.send({ lane, node: '', body });
+  }
+
+  function passCredit({ edge }: Route, lane: Lane, bytes: number): void {
+    edge.channel.send({ lane, node: '', body: { $case: 'credit', value: { bytes } } });
+  }
+
+  function onHeld(): void {
+    counters.creditsHeld += 1;
   }
 
   function controlFromController(controller: ControllerSession, { node, body }: Envelope): void {
@@ -248,7 +279,7 @@ export function createHub(options: HubOptions): Hub {
     logger.warn('a frame against the rules of its lane', { node, sender, problem });
   }
 
-  /** Cuts off one node of a controller, which may serve its other nodes well. */
+  /** Cuts off one node of a controller, which may serve its other nodes well. What is queued for either goes with the lane session. */
   function sever(node: string, kind: ControllerKind): void {
     perform(registry.sever(node, kind));
     const timer = clock.after(SEVERED_MS, () => {

@@ -1,6 +1,7 @@
 // One lane of a lane session: what may be sent under the peer's credit, and the credit that is given to the peer.
 // Invariants: replies leave before new bodies and always have a part of the credit for themselves, so two ends that send to each other
 // cannot lock up; what waits here is bounded (new bodies by `room`, replies by MAX_REPLY_BYTES); a peer over its credit is told on.
+// On a congested channel only replies and grants leave: a channel is shared by the sessions of many nodes.
 import type { Lane } from '@skerry/gen/skerry/link/v1/link';
 import { fitsWhole, Joiner, split } from './chunk.js';
 import { frameCost } from './cost.js';
@@ -15,7 +16,7 @@ export interface LanePortOptions {
   readonly node: string;
   /** A whole body came; give its cost back with `refund` when it was dealt with. */
   readonly onBody: (body: Body, cost: number) => void;
-  /** Credit came: waiting replies left as far as it goes. */
+  /** Credit came, or the channel is no longer congested: waiting replies left as far as it goes. */
   readonly onRoom: () => void;
   readonly onViolation: (message: string) => void;
 }
@@ -25,7 +26,10 @@ export interface LanePort {
   detach(): void;
   receive(body: Body): void;
   send(body: Body): void;
-  /** True when a new Put, batch or the like may be prepared: credit beyond the replies' part, and nothing waits. */
+  /**
+   * True when a new Put, batch or the like may be prepared: credit beyond the replies' part, nothing waits, and the channel is not congested.
+   * `onRoom` is called when it may be.
+   */
   room(): boolean;
   /** True when replies leave: another request of the peer may be dealt with. */
   replyRoom(): boolean;
@@ -67,6 +71,11 @@ class CreditedPort implements LanePort {
   #joinedCost = 0;
   #refundable = 0;
   #replyBytes = 0;
+  /** May come late, when nothing is attached: then nothing has credit. */
+  readonly #onChannelRoom = (): void => {
+    this.#flush();
+    this.#options.onRoom();
+  };
 
   constructor(options: LanePortOptions) {
     this.#options = options;
@@ -149,13 +158,28 @@ class CreditedPort implements LanePort {
 
   #flush(): void {
     while (this.#sending.available() > 0) {
-      const reply = this.#replies.shift();
-      if (reply) this.#replyBytes -= frameCost(reply);
-      const body = reply ?? this.#news.shift();
+      const body = this.#nextReply() ?? this.#nextNews();
       if (!body) return;
       if (fitsWhole(body)) this.#sendPiece(body);
       else for (const piece of split(this.#options.lane, body)) this.#sendPiece(piece);
     }
+  }
+
+  #nextReply(): Body | undefined {
+    const reply = this.#replies.shift();
+    if (reply) this.#replyBytes -= frameCost(reply);
+    return reply;
+  }
+
+  #nextNews(): Body | undefined {
+    return this.#news.length > 0 && this.#channelHasRoom() ? this.#news.shift() : undefined;
+  }
+
+  /** If not, this port takes its turn among those that wait for it. */
+  #channelHasRoom(): boolean {
+    if (this.#channel?.hasRoom()) return true;
+    this.#channel?.awaitRoom(this.#onChannelRoom);
+    return false;
   }
 
   #sendPiece(body: Body): void {
@@ -165,7 +189,7 @@ class CreditedPort implements LanePort {
   }
 
   room(): boolean {
-    return this.#news.length === 0 && this.#sending.available() > this.#reserve;
+    return this.#news.length === 0 && this.#sending.available() > this.#reserve && this.#channelHasRoom();
   }
 
   replyRoom(): boolean {

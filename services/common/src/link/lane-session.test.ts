@@ -28,6 +28,7 @@ function setUp(node = '', source: ReadonlyMap<string, Entry> = new Map()) {
   const settled: Settlement[] = [];
   const channel = {
     send: (envelope: Envelope) => void sent.push(envelope),
+    hasRoom: () => true,
     close: ({ message = '' }) => void goodbyes.push(message),
   } as Partial<Channel> as Channel;
   let applying = 0;

@@ -38,6 +38,8 @@ export const MIN_WINDOW_BYTES = 32 * 1024;
 export const MAX_WINDOW_BYTES = 4 * 1024 * 1024;
 /** What one channel may hold queued and in flight before it ends. */
 export const MAX_QUEUED_BYTES = 64 * 1024 * 1024;
+/** The part of that from which on a channel is congested: no new body is begun on it. The rest is for answers and bodies under way. */
+export const CONGESTED_SHARE = 1 / 4;
 
 /** How often an idle dialler says that it is there, unless Welcome says otherwise. */
 export const HEARTBEAT_INTERVAL_MS = 10_000;

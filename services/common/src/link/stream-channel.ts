@@ -15,7 +15,7 @@ import type { Logger } from '../logger.js';
 import type { FrameStream } from './frame-stream.js';
 import { completeGoodbye } from './handshake.js';
 import { Hop } from './hop.js';
-import { HEARTBEAT_INTERVAL_MS, LOST_AFTER_INTERVALS } from './limits.js';
+import { CONGESTED_SHARE, HEARTBEAT_INTERVAL_MS, LOST_AFTER_INTERVALS } from './limits.js';
 import type { Body, Channel, ChannelEnd, ChannelStats, Envelope } from './types.js';
 
 export interface StreamChannelOptions {
@@ -50,6 +50,9 @@ class StreamChannel implements Channel {
   readonly #clock: Clock;
   readonly #hop: Hop;
   readonly #intervalMs: number;
+  readonly #congestedBytes: number;
+  /** Who waits for room, in the order of asking. */
+  readonly #waiters = new Set<() => void>();
   #onEnvelope: (envelope: Envelope) => void = () => {};
   #onEnd: (end: ChannelEnd) => void = () => {};
   #end: ChannelEnd | undefined;
@@ -71,6 +74,7 @@ class StreamChannel implements Channel {
     this.#stream = options.stream;
     this.#clock = options.clock;
     this.#hop = new Hop({ maxQueuedBytes: options.maxQueuedBytes, nowMs: () => options.clock.monotonicMs() });
+    this.#congestedBytes = options.maxQueuedBytes * CONGESTED_SHARE;
     this.#intervalMs = options.welcome.heartbeatIntervalMs || HEARTBEAT_INTERVAL_MS;
     this.#stream.handle({
       frame: (frame) => this.#receive(frame),
@@ -110,6 +114,23 @@ class StreamChannel implements Channel {
 
   pendingBytes(): number {
     return this.#hop.pendingBytes();
+  }
+
+  hasRoom(): boolean {
+    return this.#hop.pendingBytes() < this.#congestedBytes;
+  }
+
+  awaitRoom(waiter: () => void): void {
+    if (!this.#end) this.#waiters.add(waiter);
+  }
+
+  /** One waiter after another until there is no room: who has more to send asks again and is the last then. */
+  #offerRoom(): void {
+    for (const waiter of this.#waiters) {
+      if (this.#end || !this.hasRoom()) return;
+      this.#waiters.delete(waiter);
+      waiter();
+    }
   }
 
   stats(): ChannelStats {
@@ -156,6 +177,8 @@ class StreamChannel implements Channel {
     if (received.kind === 'violation') this.#fail(received.message);
     else if (received.kind === 'deliver') this.#deliver(received.envelope);
     this.#pump();
+    // Only an acknowledgement makes room, and one comes for whatever is queued.
+    if (this.#waiters.size > 0) this.#offerRoom();
   }
 
   #deliver(envelope: Envelope): void {
@@ -192,6 +215,7 @@ class StreamChannel implements Channel {
   #finish(how: ChannelEnd): void {
     if (this.#end) return;
     this.#end = how;
+    this.#waiters.clear();
     this.#ackTimer?.cancel();
     this.#liveTimer?.cancel();
     this.#lingerTimer = this.#clock.after(LINGER_MS, () => this.#stream.abort());

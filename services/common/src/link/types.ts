@@ -32,12 +32,16 @@ export interface Channel {
   readonly hello: Hello;
   readonly welcome: Welcome;
   /**
-   * Queues a frame. It leaves when the in-flight window allows, control frames first, lanes in turn. What may be queued is bounded by the
-   * lanes' credit, which the sender observes; past `maxQueuedBytes` the channel ends with a protocol error (a counter tells).
+   * Queues a frame. It leaves when the in-flight window allows, control frames first, lanes in turn. The lanes' credit bounds what
+   * one node may have queued, `hasRoom` what all may; past `maxQueuedBytes` the channel ends with a protocol error.
    */
   send(envelope: Envelope): void;
   /** Bytes queued or in flight. */
   pendingBytes(): number;
+  /** False while the channel is congested: no new body is to be begun. Answers and control frames need not ask. */
+  hasRoom(): boolean;
+  /** Calls `waiter` once when the congestion is over, in the order of asking; one that asked already keeps its turn. Ask only while congested. */
+  awaitRoom(waiter: () => void): void;
   /** Takes every received frame, in order. Set once, before `start`; a frame is acknowledged when it returns. */
   onEnvelope(listener: (envelope: Envelope) => void): void;
   /** Called once, when nothing more will arrive. */

@@ -25,6 +25,8 @@ export function createFakeChannel(): FakeChannel {
     sent,
     send: (envelope) => void sent.push(envelope),
     pendingBytes: () => 0,
+    hasRoom: () => true,
+    awaitRoom: () => {},
     onEnvelope: (listener) => {
       onEnvelope = listener;
     },
