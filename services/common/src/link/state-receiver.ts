@@ -65,6 +65,7 @@ export function createStateReceiver(view: ReceiverView): StateReceiver {
   const applying = new Map<string, Applying>();
   const waiting = new Map<string, Operation>();
   let effects: ReceiverEffect[] = [];
+  let attached = false;
   const counts = { receivedPuts: 0, receivedDeletes: 0, inventories: 0, refusedStale: 0 };
 
   function step(input: ReceiverInput): ReceiverEffect[] {
@@ -77,10 +78,14 @@ export function createStateReceiver(view: ReceiverView): StateReceiver {
   function take(input: ReceiverInput): void {
     switch (input.kind) {
       case 'attach':
+        attached = true;
+        tell();
+        return;
       case 'tell':
         tell();
         return;
       case 'detach':
+        attached = false;
         waiting.clear();
         for (const [key, { operation }] of applying) applying.set(key, { operation, orphaned: true });
         return;
@@ -136,6 +141,8 @@ export function createStateReceiver(view: ReceiverView): StateReceiver {
     applying.delete(key);
     if (settlement.outcome === Done_Outcome.OUTCOME_REJECTED && settlement.code === STALE_EPOCH) counts.refusedStale++;
     if (work && !work.orphaned) answer(work.operation, settlement);
+    // It landed after this session's digest was told: what the sender knows of us is no longer so.
+    if (work?.orphaned && attached) tell();
   }
 
   function answer(operation: Operation, settlement: Settlement): void {
