@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';
 import { withTempDir } from '../services/common/src/testing/temp-dir.js';
-import { processesOf, startInstance, succeeded } from './support/instance.js';
+import { processesOf, signalGroup, startInstance, succeeded } from './support/instance.js';
 
 describe('skerry up', () => {
   test(
@@ -28,13 +28,13 @@ describe('skerry up', () => {
   );
 
   test(
-    'stops cleanly on SIGINT, the workload with it, and comes up again from the same folder',
+    'stops cleanly on SIGINT and on SIGHUP, the workload with it, and comes up again from the same folder',
     () =>
       withTempDir(async (dir) => {
-        for (const _round of [1, 2]) {
+        for (const signal of ['SIGINT', 'SIGHUP'] as const) {
           const instance = startInstance(['--state', dir, '--cut-seconds', '1']);
           await instance.printed(`export KUBECONFIG=${join(dir, 'kubeconfig')}`);
-          instance.process.kill('SIGINT');
+          signalGroup(instance, signal);
           await succeeded(instance);
           expect(await processesOf(dir)).toEqual([]);
         }

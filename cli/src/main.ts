@@ -14,6 +14,10 @@ const onSignal = (): void => {
 };
 process.on('SIGINT', onSignal);
 process.on('SIGTERM', onSignal);
+// A terminal that was closed, perhaps after Ctrl-C: there is still a workload to take down, if nobody to tell of it.
+process.on('SIGHUP', () => stop.abort(new Error('the terminal was closed')));
+process.stdout.on('error', () => {});
+process.stderr.on('error', () => {});
 
 if (command === undefined) {
   process.stderr.write(`${usage()}\n`);

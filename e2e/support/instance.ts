@@ -20,7 +20,11 @@ export interface Instance {
 /** On ports that nobody else has: several run at a time. */
 export function startInstance(args: readonly string[]): Instance {
   const ports = ['--mqtt-port', '0', '--page-port', '0'];
-  const child = spawn(process.execPath, [main, 'up', ...ports, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [main, 'up', ...ports, ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    // The leader of a process group, as a shell makes it.
+    detached: true,
+  });
   const listeners: ((line: string) => void)[] = [];
   let output = '';
   let rest = '';
@@ -89,6 +93,11 @@ export async function pidsOf(dir: string, program: string): Promise<number[]> {
     );
   };
   return (await processesOf(dir)).filter(({ command }) => matches(command)).map(({ pid }) => pid);
+}
+
+/** A signal as a terminal sends it: to the whole foreground process group. */
+export function signalGroup(instance: Instance, signal: 'SIGINT' | 'SIGHUP'): void {
+  if (instance.process.pid !== undefined) process.kill(-instance.process.pid, signal);
 }
 
 export function isAlive(pid: number): boolean {

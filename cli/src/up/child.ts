@@ -61,6 +61,8 @@ export function createChild(spec: ChildSpec, options: ChildOptions): Child {
     const process_ = spawn(process.execPath, [...spec.args], {
       stdio: ['pipe', log, log],
       env: { ...process.env, ...spec.env, [PARENT_PIPE]: '1' },
+      // A process group of its own: Ctrl-C is for us, who then stop the children in order.
+      detached: true,
     });
     closeSync(log);
     process_.stdin?.on('error', () => {});
