@@ -267,7 +267,8 @@ describe('edgecore', () => {
     expect(generations()[3]).toBeGreaterThan(43n);
     const boots = hub.hellos.map(({ role }) => (role?.$case === 'edge' ? role.value.bootId : ''));
     expect(new Set(boots).size).toBe(2);
-    expect(hub.heartbeats()).toBeGreaterThanOrEqual(3);
+    // The connection in the middle may have ended before its first one.
+    await until('heartbeats', () => hub.heartbeats() >= 2 || undefined);
   });
 
   test('with a store cut at its end or damaged, is unsynced until the cloud has said everything', async () => {
