@@ -61,9 +61,9 @@ describe('skerry up', () => {
     'a step that fails makes it exit with the reason',
     () =>
       withTempDir(async (dir) => {
-        const instance = startInstance(['--once', '--state', dir, '--kubeconfig', join(dir, 'missing')]);
-        instance.process.kill('SIGTERM');
-        await instance.ended;
+        const first = startInstance(['--once', '--state', dir, '--kubeconfig', join(dir, 'missing')]);
+        expect(await first.ended).toBe(1);
+        expect(first.output()).toContain(`kubeconfig ${join(dir, 'missing')} cannot be read`);
         const second = startInstance(['--once', '--cut-mode', 'burn']);
         expect(await second.ended).toBe(1);
         expect(second.output()).toContain('--cut-mode is "burn": want cut or silent');
